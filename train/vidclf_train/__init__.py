@@ -1,0 +1,1 @@
+"""Train, measure and build what vidclf ships; needs the extra [train]."""

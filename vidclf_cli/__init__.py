@@ -1,0 +1,1 @@
+"""Tag a folder of videos: the shipped package, without torch."""

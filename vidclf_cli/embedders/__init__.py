@@ -1,0 +1,1 @@
+"""Turn what was read of a video into vectors."""

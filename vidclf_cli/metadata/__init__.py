@@ -1,0 +1,1 @@
+"""Text about a video: sidecars, container tags, file names."""

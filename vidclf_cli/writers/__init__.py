@@ -1,0 +1,1 @@
+"""Write result rows, one small streaming writer per format."""
