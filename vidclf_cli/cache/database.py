@@ -1,0 +1,82 @@
+"""SQLite files of the cache: opened for many processes, a damaged one set aside."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from vidclf_cli.errors import CacheError
+
+_log = logging.getLogger(__name__)
+BUSY_SECONDS = 30.0
+
+
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Open or make a database.
+
+    Args:
+        path: The file; its folder is made when missing. A damaged file is renamed to `*.damaged`.
+        schema: `CREATE TABLE IF NOT EXISTS` statements.
+
+    Raises:
+        CacheError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _open(path, schema)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            return _renew(path, schema, error)
+    except (OSError, sqlite3.Error) as error:
+        raise unusable(path, error) from error
+
+
+def renew_database(
+    connection: sqlite3.Connection, path: Path, schema: str, error: sqlite3.DatabaseError
+) -> sqlite3.Connection:
+    """Set a database aside that turned out to be damaged while it was used, and make a new one.
+
+    Raises:
+        CacheError: It is not damaged but cannot be used (locked, full disk), or cannot be replaced.
+    """
+    if isinstance(error, sqlite3.OperationalError):
+        raise unusable(path, error) from error
+    connection.close()
+    try:
+        return _renew(path, schema, error)
+    except (OSError, sqlite3.Error) as problem:
+        raise unusable(path, problem) from problem
+
+
+def unusable(path: Path, error: Exception) -> CacheError:
+    """Return the error that tells the user what to do about a cache file that cannot be used."""
+    return CacheError(
+        f"Cannot use the cache file {path}: {error}.",
+        "Free some space, or choose a folder that can be written with --cache-dir.",
+    )
+
+
+def _renew(path: Path, schema: str, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    _log.warning("%s is damaged (%s); it is set aside and made again", path, error)
+    path.replace(path.with_name(path.name + ".damaged"))
+    # The journals belong to the damaged file.
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return _open(path, schema)
+
+
+def _open(path: Path, schema: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        # WAL lets readers go on beside a writer; where shared memory is missing (network drives)
+        # SQLite answers with another mode, and works too.
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,124 @@
+"""The text store: vectors of texts, by space and BLAKE2b of the text.
+
+Kept apart from the videos' files: two copies of one video can have different titles, and an edited
+sidecar embeds its text again and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidclf_cli.cache.database import open_database, renew_database, unusable
+from vidclf_cli.embedders.base import TextEmbedder
+from vidclf_cli.spaces import Space
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spaces (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS texts (
+    space INTEGER NOT NULL, hash BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, hash)
+) WITHOUT ROWID;
+"""
+_QUERY_SIZE = 500  # SQLite allows 999 parameters in its oldest builds
+
+
+class TextStore:
+    """Vectors of texts on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = open_database(path, _SCHEMA)
+
+    def read(self, space: Space, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the vectors of those texts that are there."""
+        try:
+            return self._read(space, texts)
+        except sqlite3.DatabaseError as error:
+            self._connection = renew_database(self._connection, self._path, _SCHEMA, error)
+            return {}
+
+    def _read(self, space: Space, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        number = self._number(space)
+        by_hash = {_hash(text): text for text in texts}
+        found = {}
+        hashes = list(by_hash)
+        for start in range(0, len(hashes), _QUERY_SIZE):
+            part = hashes[start : start + _QUERY_SIZE]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT hash, vector FROM texts WHERE space=? AND hash IN ({marks})"
+            for digest, payload in self._connection.execute(query, (number, *part)):
+                vector = np.frombuffer(payload, np.float32)
+                if vector.shape == (space.dimension,):
+                    found[by_hash[digest]] = vector
+        return found
+
+    def write(self, space: Space, vectors: dict[str, NDArray[np.float32]]) -> None:
+        """Add vectors of texts.
+
+        Raises:
+            CacheError: The store cannot be written.
+        """
+        number = self._number(space)
+        rows = [
+            (number, _hash(text), vector.astype(np.float32).tobytes()) for text, vector in vectors.items()
+        ]
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT OR REPLACE INTO texts VALUES (?,?,?)", rows)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise unusable(self._path, error) from error
+
+    def count(self) -> int:
+        """Return how many texts are stored."""
+        return int(self._connection.execute("SELECT COUNT(*) FROM texts").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _number(self, space: Space) -> int:
+        query = "SELECT number FROM spaces WHERE id=?"
+        row = self._connection.execute(query, (space.id,)).fetchone()
+        if row is None:
+            self._connection.execute("INSERT OR IGNORE INTO spaces (id) VALUES (?)", (space.id,))
+            row = self._connection.execute(query, (space.id,)).fetchone()
+        return int(row[0])
+
+
+class CachedTextEmbedder:
+    """A text embedder that looks into the store first. Stands wherever a text embedder does."""
+
+    def __init__(self, embedder: TextEmbedder, store: TextStore) -> None:
+        self._embedder = embedder
+        self._store = store
+        self.computed_count = 0
+
+    @property
+    def space(self) -> Space:
+        """The space that is filled."""
+        return self._embedder.space
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed non-empty texts; only those that the store does not have are computed."""
+        known = self._store.read(self.space, texts)
+        missing = list(dict.fromkeys(text for text in texts if text not in known))
+        if missing:
+            vectors = dict(zip(missing, self._embedder.embed(missing), strict=True))
+            self._store.write(self.space, vectors)
+            self.computed_count += len(missing)
+            known |= vectors
+        if not texts:
+            return np.zeros((0, self.space.dimension), np.float32)
+        return np.stack([known[text] for text in texts])
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
