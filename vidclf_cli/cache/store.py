@@ -200,7 +200,7 @@ def _check_schema(file: Any, path: Path) -> None:
     h5a.open(file, b"schema").read(value)
     if int(value) > SCHEMA:
         raise NewerSchemaError(
-            f"The cache file {path} was written by a newer vidclf (schema {int(value)}; this knows {SCHEMA}).",
+            f"The cache file {path} was written by a newer vidclf (schema {int(value)}, known: {SCHEMA}).",
             "Update vidclf, or choose another folder with --cache-dir.",
         )
 

@@ -1,0 +1,44 @@
+r"""CSV: UTF-8, `\n`, RFC 4180; lists are JSON in the cell."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from vidclf_cli.records import Result
+from vidclf_cli.writers.row import COLUMNS, to_row
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class CsvWriter:
+    """Streams rows as CSV.
+
+    Args:
+        stream: Opened with `newline=""`.
+        columns: Which columns, by default all of them.
+    """
+
+    def __init__(self, stream: TextIO, columns: Iterable[str] = COLUMNS) -> None:
+        self._columns = tuple(columns)
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(self._columns)
+
+    def write(self, result: Result) -> None:
+        """Write one row."""
+        row = to_row(result)
+        self._writer.writerow([_cell(row[column]) for column in self._columns])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = str(value)
+    # A spreadsheet runs such a cell as a formula (OWASP "CSV injection"); a leading quote makes it text.
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

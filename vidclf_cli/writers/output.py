@@ -1,0 +1,117 @@
+r"""The output: UTF-8 with `\n`, and a file appears under its name only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from vidclf_cli.errors import OutputError
+
+STDOUT = "-"
+
+
+@contextmanager
+def open_output(target: str) -> Iterator[TextIO]:
+    """Open a text output for writing.
+
+    A file is written beside its place under a temporary name and renamed when the block ends well; on any
+    exception nothing is left and an older file stays as it was.
+
+    Args:
+        target: A path, or `-` for standard output.
+
+    Raises:
+        OutputError: The file cannot be made or written.
+    """
+    if target == STDOUT:
+        with _open_stdout() as stream:
+            yield stream
+        return
+    path = Path(target)
+    refuse_folder(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with _writing(path):
+            stream = _FileStream(path, temporary)
+        try:
+            yield stream
+            with _writing(path):
+                stream.flush()
+                os.fsync(stream.fileno())
+        finally:
+            # After a full disk, closing tries once more to write what is left, and fails again.
+            with contextlib.suppress(OSError, OutputError):
+                stream.close()
+        with _writing(path):
+            if path.exists():
+                # Whoever could read the file that is replaced can go on reading it.
+                temporary.chmod(path.stat().st_mode & 0o777)
+            temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(target: str) -> None:
+    """Find out before a long run whether its output can be written.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    if target == STDOUT:
+        return
+    path = Path(target)
+    refuse_folder(path)
+    probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _writing(path):
+        probe.touch()
+        probe.unlink()
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise OutputError when the place of the output is a folder."""
+    if path.is_dir():
+        raise OutputError(f"Cannot write {path}: it is a folder.", "Name a file with --out, e.g. labels.csv.")
+
+
+class _FileStream(io.TextIOWrapper):
+    """A text file whose failed writes say what to do (most of all on a full disk)."""
+
+    def __init__(self, path: Path, temporary: Path) -> None:
+        super().__init__(temporary.open("wb"), encoding="utf-8", newline="")
+        self._path = path
+
+    def write(self, text: str, /) -> int:
+        with _writing(self._path):
+            return super().write(text)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {path}: {error.strerror or error}.",
+            "Give --out a place that exists, can be written and has free space; what was computed is cached.",
+        ) from error
+
+
+@contextmanager
+def _open_stdout() -> Iterator[TextIO]:
+    # A wrapper of our own: the console's encoding and line ends must not change the data.
+    stream = io.TextIOWrapper(
+        io.FileIO(sys.stdout.fileno(), "w", closefd=False), encoding="utf-8", newline=""
+    )
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            stream.close()

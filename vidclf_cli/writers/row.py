@@ -1,0 +1,66 @@
+"""One result as a row: the same columns and meaning in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vidclf_cli.records import Prediction, Result
+
+COLUMNS = (
+    "path",
+    "label",
+    "confidence",
+    "status",
+    "reason",
+    "alternatives",
+    "evidence",
+    "modalities",
+    "duration_seconds",
+    "segment_start_seconds",
+    "segment_end_seconds",
+    "model",
+)
+"""The columns, in this order, part of the output format. Those that hold a list are `LIST_COLUMNS`."""
+
+LIST_COLUMNS = frozenset({"alternatives", "evidence", "modalities"})
+_DIGITS = 4  # of a confidence: more would suggest a precision that is not there
+
+
+def to_row(result: Result) -> Mapping[str, Any]:
+    """Return a result's cells by column.
+
+    Lists stay lists (of `{"label", "confidence"}`, of `{"source", "what", "weight"}`, of names); what is
+    not known is None.
+    """
+    prediction = result.prediction
+    return {
+        "path": result.video.id,
+        "label": "|".join(prediction.labels) if prediction else "",
+        "confidence": round(prediction.confidence, _DIGITS) if prediction else None,
+        "status": result.status.value,
+        "reason": str(result.reason) if result.reason else "",
+        "alternatives": _alternatives(prediction),
+        "evidence": _evidence(prediction),
+        "modalities": list(result.modalities),
+        "duration_seconds": _round(result.duration_seconds),
+        "segment_start_seconds": None,
+        "segment_end_seconds": None,
+        "model": result.model,
+    }
+
+
+def _alternatives(prediction: Prediction | None) -> list[dict[str, Any]]:
+    scores = prediction.alternatives if prediction else ()
+    return [{"label": score.label, "confidence": round(score.confidence, _DIGITS)} for score in scores]
+
+
+def _evidence(prediction: Prediction | None) -> list[dict[str, Any]]:
+    found = prediction.evidence if prediction else ()
+    return [
+        {"source": item.source, "what": item.what, "weight": round(item.weight, _DIGITS)} for item in found
+    ]
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
