@@ -326,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"The library could not be made: {error}", file=sys.stderr)
+        print(f"The library could not be made in {folder}: {error.strerror or error}", file=sys.stderr)
         return 1
     videos = len(RECIPES) + 2
     print(f"{folder}: {videos} videos, of which {DAMAGED_CLIP} is meant to be unreadable.")
