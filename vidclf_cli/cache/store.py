@@ -4,7 +4,8 @@
         /                                   attribute `schema` (integer)
         /raw_features/probe                 what the file says of itself, JSON in bytes
         /embedded_features/<space id>/<sampling>
-                                            float32 vector, Fletcher-32 checked, attribute `record` (JSON)
+                                            float32 vector, Fletcher-32 checked, attribute `record` (JSON);
+                                            empty when the video is known to have nothing there
 
 A file is only ever replaced as a whole (temporary file, rename) under a lock per fingerprint, so readers
 need no lock and never see a half-written one.
@@ -42,10 +43,12 @@ class Stored:
     Attributes:
         probe: What the file said of itself; None when it was not read yet.
         vectors: Space id to vector, those of the asked spaces that are there.
+        absent: Ids of those asked spaces that the video is known to have nothing for (no sound).
     """
 
     probe: dict[str, Any] | None = None
     vectors: Mapping[str, Vector] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
 class NewerSchemaError(CacheError):
@@ -93,9 +96,9 @@ class EmbeddingStore:
         self,
         fingerprint: str,
         probe: Mapping[str, Any] | None,
-        embeddings: Mapping[Space, Embedding],
+        embeddings: Mapping[Space, Embedding | None],
     ) -> None:
-        """Add vectors to a content's file, keeping what is there.
+        """Add vectors to a content's file, keeping what is there. None: the video has nothing in that space.
 
         Raises:
             CacheError: The cache folder cannot be written (full disk, no permission).
@@ -119,7 +122,7 @@ class EmbeddingStore:
             yield
 
     def _add(
-        self, path: Path, probe: Mapping[str, Any] | None, embeddings: Mapping[Space, Embedding]
+        self, path: Path, probe: Mapping[str, Any] | None, embeddings: Mapping[Space, Embedding | None]
     ) -> None:
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
         try:
@@ -175,15 +178,19 @@ def _read(path: Path, spaces: tuple[Space, ...]) -> Stored:
         if _exists(file, b"raw_features/probe"):
             probe = json.loads(_array(file, b"raw_features/probe", np.uint8).tobytes())
         vectors = {}
+        absent = set()
         for space in spaces:
             name = dataset_name(space).encode()
             if not _exists(file, name):
                 continue
             vector = _array(file, name, np.float32)
+            if vector.shape == (0,):
+                absent.add(space.id)
+                continue
             if vector.shape != (space.dimension,) or not np.isfinite(vector).all():
                 raise ValueError(f"{name.decode()} has shape {vector.shape} or values that are no numbers")
             vectors[space.id] = vector
-        return Stored(probe, vectors)
+        return Stored(probe, vectors, frozenset(absent))
     finally:
         file.close()
 
@@ -225,12 +232,16 @@ def _put_probe(target: h5py.File, probe: Mapping[str, Any]) -> None:
     target["raw_features/probe"] = np.frombuffer(payload, np.uint8)
 
 
-def _put_vector(target: h5py.File, space: Space, embedding: Embedding) -> None:
+def _put_vector(target: h5py.File, space: Space, embedding: Embedding | None) -> None:
     name = dataset_name(space)
     if name in target:
         del target[name]
-    dataset = target.create_dataset(
-        name, data=embedding.vector, dtype="f4", chunks=(space.dimension,), fletcher32=True
-    )
+    if embedding is None:
+        dataset = target.create_dataset(name, shape=(0,), dtype="f4")
+    else:
+        dataset = target.create_dataset(
+            name, data=embedding.vector, dtype="f4", chunks=(space.dimension,), fletcher32=True
+        )
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    dataset.attrs["record"] = json.dumps({"made": made, "units": embedding.unit_count})
+    unit_count = embedding.unit_count if embedding else 0
+    dataset.attrs["record"] = json.dumps({"made": made, "units": unit_count})

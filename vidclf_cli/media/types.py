@@ -68,6 +68,7 @@ class Sample:
         waveform: Mono 16 kHz sound, float32 in -1..1, the windows end to end; None when not asked for or
             when there is none.
         notes: What was odd but survivable, e.g. `damaged after 12 frames`.
+        seconds: How long the reading took.
     """
 
     info: MediaInfo
@@ -75,6 +76,7 @@ class Sample:
     timestamps_seconds: tuple[float, ...] = ()
     waveform: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,9 +106,8 @@ def _writing(path: Path) -> Iterator[None]:
 @contextmanager
 def _open_stdout() -> Iterator[TextIO]:
     # A wrapper of our own: the console's encoding and line ends must not change the data.
-    stream = io.TextIOWrapper(
-        io.FileIO(sys.stdout.fileno(), "w", closefd=False), encoding="utf-8", newline=""
-    )
+    binary = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "w", closefd=False))
+    stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")
     try:
         yield stream
         stream.flush()

@@ -1,0 +1,1 @@
+"""The run: find, read, embed, classify, one row per video."""
