@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +15,7 @@ from vidclf_cli.cache.store import EmbeddingStore, NewerSchemaError, Stored
 from vidclf_cli.cache.texts import CachedTextEmbedder, TextStore
 from vidclf_cli.records import Video
 
-__all__ = ["Cache", "CachedTextEmbedder", "NewerSchemaError", "Stored", "default_folder"]
+__all__ = ["Cache", "CachedTextEmbedder", "NewerSchemaError", "Size", "Stored", "default_folder", "measure"]
 
 
 def default_folder() -> Path:
@@ -24,6 +26,37 @@ def default_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("vidclf", appauthor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a cache holds."""
+
+    folder: Path
+    video_count: int
+    text_count: int
+    damaged_count: int
+    byte_count: int
+
+
+def measure(folder: Path) -> Size:
+    """Count what a cache holds; makes nothing when there is no cache yet.
+
+    Raises:
+        CacheError: The folder cannot be read.
+    """
+    video_count = damaged_count = byte_count = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # another run may have renamed it
+            byte_count += file.stat().st_size if file.is_file() else 0
+        video_count += file.suffix == ".h5" and not file.name.startswith(".")
+        damaged_count += file.suffix == ".damaged"
+    text_count = 0
+    if (folder / "texts.sqlite").exists():
+        store = TextStore(folder / "texts.sqlite")
+        text_count = store.count()
+        store.close()
+    return Size(folder, video_count, text_count, damaged_count, byte_count)
 
 
 class Cache:

@@ -143,6 +143,7 @@ class EmbeddingStore:
             return
         try:
             with h5py.File(path, "r") as source:
+                _check_schema(source.id, path)
                 for group in source:
                     source.copy(group, target)
         except (OSError, RuntimeError, KeyError, ValueError) as error:

@@ -2,7 +2,6 @@ r"""CSV: UTF-8, `\n`, RFC 4180; lists are JSON in the cell."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -23,13 +22,23 @@ class CsvWriter:
 
     def __init__(self, stream: TextIO, columns: Iterable[str] = COLUMNS) -> None:
         self._columns = tuple(columns)
-        self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(self._columns)
+        self._stream = stream
+        self._write_cells(self._columns)
 
     def write(self, result: Result) -> None:
         """Write one row."""
         row = to_row(result)
-        self._writer.writerow([_cell(row[column]) for column in self._columns])
+        self._write_cells(_cell(row[column]) for column in self._columns)
+
+    def _write_cells(self, cells: Iterable[str]) -> None:
+        self._stream.write(",".join(map(_quote, cells)) + "\n")
+
+
+def _quote(cell: str) -> str:
+    # csv.writer leaves a carriage return bare when lines end with "\n" alone, and readers split there.
+    if any(char in cell for char in ',"\r\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,36 @@
+# `make demo` and `make test` are all a newcomer needs; both make their own environment in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: demo test lint bench encoders classifiers clean
+
+demo: $(STAMP)
+	$(BIN)/python examples/make_library.py demo/videos
+	$(BIN)/vidclf classify demo/videos --out demo/labels.csv || test $$? -eq 1  # 1: the damaged clip is a failed row
+	$(BIN)/python -m vidclf_cli show demo/labels.csv
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m tests.bench
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+encoders: $(STAMP)
+	$(BIN)/python -m vidclf_train encoders
+
+clean:
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,97 @@
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vidclf_cli.cache.texts import CachedTextEmbedder, TextStore
+from vidclf_cli.spaces import Space
+
+SPACE = Space("local/letters@1/metadata", "local/metadata", "metadata", 3)
+
+
+class LetterCounts:
+    """A text embedder that is really computed, and counts what it was asked."""
+
+    def __init__(self, space: Space = SPACE) -> None:
+        self.space = space
+        self.asked: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked += texts
+        return np.array([[text.count(letter) for letter in "abc"] for text in texts], np.float32)
+
+
+def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
+    texts = ["abc", "aab", "größe 😀", "abc"]
+    first = LetterCounts()
+    store = TextStore(tmp_path / "texts.sqlite")
+    vectors = CachedTextEmbedder(first, store).embed(texts)
+    store.close()
+    assert first.asked == ["abc", "aab", "größe 😀"], "each text once"
+    second = LetterCounts()
+    store = TextStore(tmp_path / "texts.sqlite")
+    assert np.array_equal(CachedTextEmbedder(second, store).embed(texts), vectors)
+    assert second.asked == []
+    assert store.count() == 3
+    store.close()
+
+
+def test_another_revision_of_the_embedder_computes_anew(tmp_path: Path) -> None:
+    store = TextStore(tmp_path / "texts.sqlite")
+    CachedTextEmbedder(LetterCounts(), store).embed(["abc"])
+    newer = LetterCounts(Space("local/letters@2/metadata", "local/metadata", "metadata", 3))
+    CachedTextEmbedder(newer, store).embed(["abc"])
+    assert newer.asked == ["abc"]
+    store.close()
+
+
+def test_no_texts_give_no_rows(tmp_path: Path) -> None:
+    store = TextStore(tmp_path / "texts.sqlite")
+    assert CachedTextEmbedder(LetterCounts(), store).embed([]).shape == (0, 3)
+    store.close()
+
+
+def test_more_texts_than_one_query_takes(tmp_path: Path) -> None:
+    store = TextStore(tmp_path / "texts.sqlite")
+    texts = ["a" * number for number in range(1, 1200)]
+    CachedTextEmbedder(LetterCounts(), store).embed(texts)
+    again = LetterCounts()
+    assert CachedTextEmbedder(again, store).embed(texts)[:, 0].tolist() == list(range(1, 1200))
+    assert again.asked == []
+    store.close()
+
+
+def test_two_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    def fill(name: str) -> None:
+        store = TextStore(tmp_path / "texts.sqlite")
+        embedder = CachedTextEmbedder(LetterCounts(), store)
+        for number in range(50):
+            embedder.embed([f"{name}{number}"])
+        store.close()
+
+    threads = [threading.Thread(target=fill, args=(name,)) for name in "xy"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store = TextStore(tmp_path / "texts.sqlite")
+    assert store.count() == 100
+    store.close()
+
+
+@pytest.mark.parametrize("keep", [0, 4096])
+def test_a_damaged_store_is_set_aside_and_made_again(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "texts.sqlite"
+    store = TextStore(path)
+    CachedTextEmbedder(LetterCounts(), store).embed([f"text {number}" for number in range(500)])
+    store.close()
+    data = path.read_bytes()
+    path.write_bytes(data[:keep] + b"\xff" * (len(data) - keep))
+    store = TextStore(path)
+    assert CachedTextEmbedder(LetterCounts(), store).embed(["abc"]).tolist() == [[1, 1, 1]]
+    assert store.count() == 1
+    store.close()
+    assert path.with_name("texts.sqlite.damaged").exists()

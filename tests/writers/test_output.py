@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vidclf_cli.errors import OutputError
+from vidclf_cli.writers.output import check_writable, open_output
+
+
+def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "labels.csv"
+    with open_output(str(target)) as stream:
+        stream.write("a\n")
+        stream.flush()
+        assert not target.exists()
+    assert target.read_bytes() == b"a\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_after_an_error_nothing_is_left_and_an_older_file_stays(tmp_path: Path) -> None:
+    target = tmp_path / "labels.csv"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), open_output(str(target)) as stream:
+        stream.write("half")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    target = tmp_path / "labels.csv"
+    target.write_text("old")
+    target.chmod(0o640)
+    with open_output(str(target)) as stream:
+        stream.write("new")
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    target = tmp_path / "labels.csv"
+    with pytest.raises(OutputError, match="free space"), open_output(str(target)) as stream:
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, stream.fileno())
+        os.close(full)
+        stream.write("x" * 100_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_inside_the_block_is_not_taken_for_one_of_the_output(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), open_output(str(tmp_path / "labels.csv")):
+        (tmp_path / "missing").read_bytes()
+
+
+@pytest.mark.parametrize("target", ["", "no/such/folder/labels.csv"])
+def test_a_place_that_cannot_be_written_is_found_out_before_the_run(tmp_path: Path, target: str) -> None:
+    with pytest.raises(OutputError, match="--out"):
+        check_writable(str(tmp_path / target))
+
+
+def test_standard_output_gets_utf8_and_plain_line_ends_whatever_the_console_speaks() -> None:
+    script = (
+        "from vidclf_cli.writers.output import open_output\n"
+        "with open_output('-') as stream: stream.write('Größe 😀\\n')"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=True)
+    assert done.stdout == "Größe 😀\n".encode()

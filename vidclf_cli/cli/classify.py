@@ -1,0 +1,122 @@
+"""`vidclf classify`: one row per video."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidclf_cli.cli.options import paths_argument, run_options, to_run_options
+
+if TYPE_CHECKING:
+    from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
+
+_TABLE = "table"
+
+
+@click.command()
+@paths_argument
+@click.option(
+    "--out",
+    "-o",
+    metavar="FILE",
+    help="Where the rows go, `-` for stdout. [default: a table on the terminal]",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["csv", "jsonl", _TABLE]),
+    help="[default: by the suffix of --out]",
+)
+@click.option(
+    "--model",
+    "-m",
+    default="topics-10",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A shipped classifier (see `vidclf models`) or a classifier file.",
+)
+@click.option(
+    "--labels",
+    "-l",
+    metavar="WORDS|@FILE",
+    help='Labels of your own, zero-shot: "cooking,football,cats" or a file with one per line.',
+)
+@click.option(
+    "--top-k",
+    "-k",
+    type=click.IntRange(0, 1000),
+    default=3,
+    show_default=True,
+    help="Alternatives listed per row.",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0.0, 1.0),
+    help="Below it the label is `unknown`. [default: the classifier's own]",
+)
+@run_options
+def classify(
+    paths: tuple[Path, ...],
+    out: str | None,
+    format_name: str | None,
+    model: str,
+    labels: str | None,
+    top_k: int,
+    min_confidence: float | None,
+    quiet: bool,
+    **values: Any,
+) -> int:
+    r"""Label videos: files, or folders searched recursively.
+
+    \b
+      vidclf classify ./videos --out labels.csv
+      vidclf classify ./videos --labels "cooking,football,cats" --out labels.jsonl
+      vidclf classify holiday.mp4 --top-k 5 --format table
+
+    Exit code: 0 all fine, 1 some videos failed (each is a row that says why), 2 wrong usage, 130 interrupted.
+    """
+    from vidclf_cli.pipeline.options import ClassifyOptions
+    from vidclf_cli.zero_shot import parse_labels
+
+    options = ClassifyOptions(
+        model=model,
+        labels=parse_labels(labels) if labels is not None else (),
+        top_k=top_k,
+        min_confidence=min_confidence,
+    )
+    target = out or "-"
+    if format_name is None and out is None and sys.stdout.isatty():
+        format_name = _TABLE
+    return _run(paths, target, format_name, options, to_run_options(values), quiet)
+
+
+def _run(
+    paths: tuple[Path, ...],
+    target: str,
+    format_name: str | None,
+    options: ClassifyOptions,
+    run: RunOptions,
+    quiet: bool,
+) -> int:
+    from vidclf_cli.cli.progress import show_progress, show_start, show_summary
+    from vidclf_cli.cli.table import TableWriter
+    from vidclf_cli.pipeline.run import Classification
+    from vidclf_cli.writers import choose_format, make_writer
+    from vidclf_cli.writers.output import check_writable, open_output
+
+    chosen = choose_format(target, format_name)
+    check_writable(target)
+    with Classification(paths, options, run) as job:
+        show_start(job, quiet)
+        with open_output(target) as stream:
+            writer = TableWriter(stream) if chosen == _TABLE else make_writer(chosen, stream)
+            with show_progress(job, quiet):
+                for result in job.results():
+                    writer.write(result)
+            if isinstance(writer, TableWriter):
+                writer.finish()
+        show_summary(job, target, quiet)
+        return job.exit_code
