@@ -30,7 +30,7 @@ _DEBUG_LEVEL = 2
 )
 @click.pass_context
 def vidclf(context: click.Context, verbose: int) -> None:
-    """Tag a folder of videos: labels with calibrated confidence and evidence, offline.
+    r"""Tag a folder of videos: labels with calibrated confidence and evidence, offline.
 
     \b
       vidclf classify ./videos --out labels.csv

@@ -153,12 +153,18 @@ class VideoEmbedding:
         with self._statistics.timed("wait"):
             done, _ = wait(self._reading, return_when=FIRST_COMPLETED)
         read = [(slot, sample) for future in done for slot, sample in self._receive(future)]
-        if not read:
-            return
+        if read:
+            self._embed_and_store(read)
+
+    def _embed_and_store(self, read: Sequence[tuple[_Slot, Sample]]) -> None:
         try:
             made = self._embed(read)
-        except Exception as error:  # noqa: BLE001 - an encoder's fault costs its videos, not the run
-            self._fail_internally([slot for slot, _ in read], error)
+        except Exception as error:  # noqa: BLE001 - an encoder's fault costs its video, not the run
+            if len(read) == 1:
+                self._fail_internally(read[0][0], error)
+            else:
+                for one in read:
+                    self._embed_and_store([one])
             return
         for (slot, sample), embeddings in zip(read, made, strict=True):
             self._store(slot, sample, embeddings)
@@ -171,7 +177,7 @@ class VideoEmbedding:
         except MediaError as error:
             self._finish(slot, Embedded(slot.video, failure=error.reason))
         except Exception as error:  # noqa: BLE001 - whatever a worker dies of costs one video
-            self._fail_internally([slot], error)
+            self._fail_internally(slot, error)
         else:
             self._statistics.decoded_count += 1
             self._statistics.seconds["decode"] += sample.seconds
@@ -204,11 +210,10 @@ class VideoEmbedding:
         new = {space.id: embedding.vector for space, embedding in made.items() if embedding is not None}
         self._finish(slot, Embedded(slot.video, probe, slot.vectors | new))
 
-    def _fail_internally(self, slots: Iterable[_Slot], error: Exception) -> None:
-        _log.error("An unexpected error", exc_info=error)
-        reason = Reason(Code.INTERNAL, f"unexpected {type(error).__name__}: {error}; -vv shows the traceback")
-        for slot in slots:
-            self._finish(slot, Embedded(slot.video, failure=reason))
+    def _fail_internally(self, slot: _Slot, error: Exception) -> None:
+        _log.debug("An unexpected error with %s", slot.video.path, exc_info=error)
+        reason = Reason(Code.INTERNAL, f"unexpected {type(error).__name__}: {error} (-vv shows more)")
+        self._finish(slot, Embedded(slot.video, failure=reason))
 
     def _finish(self, slot: _Slot, embedded: Embedded) -> None:
         slot.result = embedded
