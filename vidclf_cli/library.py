@@ -89,7 +89,7 @@ def find_videos(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Library:
 def order_key(video_id: str) -> tuple[object, ...]:
     """Return the sort key of an id: folder by folder, ignoring case, runs of digits by their value."""
     parts = tuple(
-        tuple(int(piece) if piece.isdigit() else piece for piece in re.split("([0-9]+)", part))
+        tuple(int(piece) if at % 2 else piece for at, piece in enumerate(re.split("([0-9]+)", part)))
         for part in video_id.casefold().split("/")
     )
     return (parts, video_id)

@@ -76,7 +76,8 @@ def _iso_media(head: bytes) -> str:
             return "avif" if _MOVING_BRANDS & (compatible | {major}) else ""
         return "mp4" if len(major) == 4 else ""
     # Old QuickTime files have no ftyp; size 1 announces a 64 bit size, 0 means up to the end.
-    plausible = size in (0, 1) or size >= 8
+    # Only the data itself is ever larger than 256 MiB; four letters of text would be.
+    plausible = size in (0, 1) or 8 <= size < 1 << 28 or (kind == b"mdat" and size >= 8)
     return "quicktime" if kind in _QUICKTIME_ATOMS and plausible else ""
 
 
