@@ -68,7 +68,8 @@ def classify(paths: Sequence[Path], cache: Path, *, watch_memory: bool = False) 
             peak, processes = _wait(process, watch_memory=watch_memory)
             seconds = time.perf_counter() - start
         if process.returncode:
-            raise RunFailedError(f"vidclf ended with {process.returncode}: {errors.read_text()[-2000:]}")
+            said = errors.read_text(errors="replace").strip().splitlines() or [""]
+            raise RunFailedError(f"vidclf ended with {process.returncode}: {said[-1]}")
         with out.open(newline="", encoding="utf-8") as stream:
             statuses = Counter(row["status"] for row in csv.DictReader(stream))
     return Run(seconds, statuses, peak, processes)
