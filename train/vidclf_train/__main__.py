@@ -1,0 +1,44 @@
+"""`python -m vidclf_train COMMAND`: each command lives in its own module, imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "encoders": "vidclf_train.encoders:encoders",
+    "topics": "vidclf_train.topics:topics",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports the module of a command only when that command is called (torch alone takes seconds)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, sorted."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; None for a name that is no command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module_name, _, function_name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module_name), function_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the names alone: their help texts would import every module."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, "") for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup)
+def main() -> None:
+    """Build and measure what vidclf ships."""
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m vidclf_train")
