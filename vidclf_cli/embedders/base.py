@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from numpy.typing import NDArray
 import numpy as np
+from numpy.typing import NDArray
 
 from vidclf_cli.media.types import Sample, SampleRequest
 from vidclf_cli.spaces import Embedding, Space
@@ -41,26 +41,3 @@ class TextEmbedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed non-empty texts; returns shape (len(texts), dimension), unit length."""
-
-
-class Scorer(Protocol):
-    """What decides: a classifier file or labels given as words. Runs on batches of vectors."""
-
-    @property
-    def name(self) -> str:
-        """Name @ first 12 of a SHA-256, for the `model` column."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the columns of `probabilities`."""
-
-    def probabilities(self, vectors: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Score a batch.
-
-        Args:
-            vectors: Per input's space id an array of shape (rows, dimension); a row of zeros means that
-                the video has nothing in that space.
-
-        Returns:
-            Calibrated probabilities, shape (rows, labels).
-        """
