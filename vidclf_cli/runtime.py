@@ -82,13 +82,13 @@ def find_gpu() -> bool:
         return False
 
 
-def open_session(model: Path, device: Device, thread_count: int = 0) -> InferenceSession:
-    """Open a model, quiet, without spinning threads and without a memory arena of its own.
+def open_session(model: Path | bytes, device: Device, thread_count: int = 0) -> InferenceSession:
+    """Open a model, quiet and without spinning threads.
 
     Where CUDA cannot be started although there is a GPU, the session runs on the CPU: `provider_of` tells.
 
     Args:
-        model: The ONNX file.
+        model: The ONNX file, or its bytes.
         device: Where it shall run.
         thread_count: Threads of one run, 0 for one per core that this process may use.
 
@@ -96,6 +96,7 @@ def open_session(model: Path, device: Device, thread_count: int = 0) -> Inferenc
         EncoderError: ONNX Runtime cannot load the file.
     """
     onnxruntime = load_onnxruntime()
+    source = model if isinstance(model, bytes) else str(model)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _SILENT
     options.intra_op_num_threads = thread_count or usable_core_count()
@@ -104,18 +105,19 @@ def open_session(model: Path, device: Device, thread_count: int = 0) -> Inferenc
     # Threads that spin after each run burn the cores that decode the next videos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # Both keep memory for every shape of input seen; ours differ from batch to batch.
+    # It plans memory anew for every shape of input and keeps the plan; ours differ from batch to batch.
+    # The arena stays: without it texts took 1.6 times as long, and the peak was 296 MB instead of 233.
     options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
     if device.name == "cuda":
-        session = _open_on_cuda(onnxruntime, model, options)
+        session = _open_on_cuda(onnxruntime, source, options)
         if session is not None:
             return session
     try:
-        return onnxruntime.InferenceSession(str(model), options, providers=[CPU_PROVIDER])
+        return onnxruntime.InferenceSession(source, options, providers=[CPU_PROVIDER])
     except Exception as error:  # ONNX Runtime's own exceptions share no public base class.
         raise EncoderError(
-            f"{model} cannot be loaded ({_first_line(error)}).", "Install vidclf again."
+            f"{'The model' if isinstance(model, bytes) else model} cannot be loaded ({_first_line(error)}).",
+            "Install vidclf again.",
         ) from error
 
 
@@ -154,7 +156,7 @@ def _standard_error_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _open_on_cuda(onnxruntime: ModuleType, model: Path, options: Any) -> InferenceSession | None:
+def _open_on_cuda(onnxruntime: ModuleType, source: str | bytes, options: Any) -> InferenceSession | None:
     """Open a model on CUDA; None when CUDA's libraries are missing or do not fit the driver."""
     # The arena grows by what is asked for instead of by doubling, to leave a shared GPU to others.
     cuda = (CUDA_PROVIDER, {"arena_extend_strategy": "kSameAsRequested"})
@@ -163,7 +165,7 @@ def _open_on_cuda(onnxruntime: ModuleType, model: Path, options: Any) -> Inferen
             onnxruntime.preload_dlls()
         try:
             session = onnxruntime.InferenceSession(
-                str(model), options, providers=[cuda, CPU_PROVIDER], enable_fallback=0
+                source, options, providers=[cuda, CPU_PROVIDER], enable_fallback=0
             )
         except Exception:  # noqa: BLE001 - whatever it is, the CPU can do the work, and says what is wrong with the file
             return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
@@ -41,13 +42,14 @@ def export(
     shapes = [{index: dims[name] for index, name in axis.items()} for axis in axes]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+        for noisy in ("onnxscript", "torch.onnx._internal.exporter._registration"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
         program = torch.onnx.export(
             network,
             tuple(examples),
             input_names=list(input_names),
             output_names=list(output_names),
-            dynamic_shapes=[shapes] if len(shapes) == 0 else tuple(shapes),
+            dynamic_shapes=tuple(shapes),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -115,8 +117,6 @@ def drop_unused(model: onnx.ModelProto) -> None:
 
 def run(model: onnx.ModelProto, inputs: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
     """Run a model on the CPU and return its outputs."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -42,13 +41,23 @@ STAGES = (
 class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME pads even sizes: stride 2 pads one more at the end."""
 
+    @property
+    def padding_amounts(self) -> tuple[int, int]:
+        """Rows and columns of zeros before and after the picture."""
+        total = self.kernel_size[0] - self.stride[0]
+        return (total // 2, total - total // 2) if total > 0 else (0, 0)
+
+    def pad(self, images: Tensor) -> Tensor:
+        """Add the zeros to (N, C, H, W)."""
+        before, after = self.padding_amounts
+        if after == 0:
+            return images
+        padded: Tensor = functional.pad(images, (before, after, before, after))
+        return padded
+
     def forward(self, images: Tensor) -> Tensor:
         """Convolve (N, C, H, W), H and W even where the stride is 2, to (N, C', H / stride, W / stride)."""
-        total = self.kernel_size[0] - self.stride[0]
-        if total > 0:
-            before, after = total // 2, total - total // 2
-            images = functional.pad(images, (before, after, before, after))
-        return super().forward(images)
+        return super().forward(self.pad(images))
 
 
 def _conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> SameConv:
@@ -77,7 +86,7 @@ class Block(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels_in, H, W) to (N, channels_out, H / stride, W / stride)."""
-        hidden = images
+        hidden: Tensor = images
         if self.expands:
             hidden = functional.relu6(self._bn0(self._expand_conv(hidden)))
         hidden = functional.relu6(self._bn1(self._depthwise_conv(hidden)))
@@ -126,7 +135,7 @@ class EfficientNetLite0(nn.Module):
             Features (N, head_channels), averaged over the picture, and probabilities (N, class_count).
         """
         # The weights' own normalisation: (x - 127) / 128, not ImageNet's mean and deviation.
-        images = (frames.to(torch.float32).permute(0, 3, 1, 2) - 127.0) * (1.0 / 128.0)
+        images = (frames.to(self._fc.weight.dtype).permute(0, 3, 1, 2) - 127.0) * (1.0 / 128.0)
         hidden = functional.relu6(self._bn0(self._conv_stem(images)))
         for block in self._blocks:
             hidden = block(hidden)

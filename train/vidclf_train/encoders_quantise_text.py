@@ -14,9 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-WEIGHT_LEVELS = 64
-"""Weights are -64..64, not -127..127: on x86 without VNNI two products of an unsigned and a signed byte are
-added in 16 bits, and 2 * 255 * 64 is the most that fits."""
+from vidclf_train.encoders_export import drop_unused
+from vidclf_train.encoders_rounding import WEIGHT_LEVELS
 
 _ACTIVATION_LEVELS = 127
 
@@ -100,7 +99,7 @@ class _Rewriter:
 
 def quantise_text_encoder(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy whose constant matrices and word table are int8; attention itself stays float."""
-    quantised = onnx.ModelProto.FromString(model.SerializeToString())
+    quantised: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
     rewriter = _Rewriter(quantised)
     for node in quantised.graph.node:
         if node.op_type == "MatMul" and node.input[1] in rewriter.weights:
@@ -112,13 +111,6 @@ def quantise_text_encoder(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = list(rewriter.nodes)
     del quantised.graph.node[:]
     quantised.graph.node.extend(nodes)
-    _drop_unused(quantised)
+    drop_unused(quantised)
     onnx.checker.check_model(quantised, full_check=True)
     return quantised
-
-
-def _drop_unused(model: onnx.ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)

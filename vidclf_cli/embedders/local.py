@@ -213,14 +213,7 @@ class LocalMetadata:
         vectors = np.empty((len(texts), self.space.dimension), np.float32)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         for rows in _batches_by_length([len(ids) for ids in tokens]):
-            length = max(len(tokens[row]) for row in rows)
-            input_ids = np.zeros((len(rows), length), np.int64)
-            attention_mask = np.zeros_like(input_ids)
-            for position, row in enumerate(rows):
-                input_ids[position, : len(tokens[row])] = tokens[row]
-                attention_mask[position, : len(tokens[row])] = 1
-            inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-            vectors[rows] = self._session.run(None, inputs)[0]
+            vectors[rows] = self._session.run(None, pad_tokens([tokens[row] for row in rows]))[0]
         return vectors
 
     @cached_property
@@ -241,6 +234,16 @@ class LocalMetadata:
         tokenizer.no_padding()
         tokenizer.enable_truncation(_TOKEN_LIMIT)
         return tokenizer
+
+
+def pad_tokens(tokens: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
+    """Return the inputs of the text encoder: token ids and mask, shape (texts, longest text)."""
+    input_ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)
+    attention_mask = np.zeros_like(input_ids)
+    for row, ids in enumerate(tokens):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+    return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
 _TEXT_DEVICE = Device("cpu", "texts are short")
