@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from vidclf_cli.errors import ClassifierError
 from vidclf_cli.scoring import Task
@@ -116,7 +116,7 @@ class _Parser:
                 "Upgrade vidclf: `pip install --upgrade vidclf`.",
             )
         if version != FORMAT_VERSION:
-            self._refuse(f"its format is {version!r}")
+            raise self._refusal(f"its format is {version!r}")
         labels = self._labels(document)
         return ClassifierCard(
             name=self._text(document, "name"),
@@ -134,27 +134,27 @@ class _Parser:
 
     def _load(self, text: str) -> dict[str, Any]:
         if len(text) > _TEXT_LIMIT:
-            self._refuse("its description is absurdly long")
+            raise self._refusal("its description is absurdly long")
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
-            self._refuse("its description is no JSON")
+            raise self._refusal("its description is no JSON")
         if not isinstance(document, dict):
-            self._refuse("its description is no JSON object")
+            raise self._refusal("its description is no JSON object")
         return document
 
     def _labels(self, document: dict[str, Any]) -> tuple[str, ...]:
         labels = document.get("labels")
         if not isinstance(labels, list) or len(labels) < 2:
-            self._refuse("it has fewer than two labels")
+            raise self._refusal("it has fewer than two labels")
         for label in labels:
             if not isinstance(label, str) or not label.strip():
-                self._refuse("one of its labels is empty or no text")
+                raise self._refusal("one of its labels is empty or no text")
             if len(label) > _LABEL_LIMIT or not label.isprintable():
-                self._refuse(f"its label {label[:40]!r} is too long or has control characters")
+                raise self._refusal(f"its label {label[:40]!r} is too long or has control characters")
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
-            self._refuse(f"its label {twice!r} is there twice")
+            raise self._refusal(f"its label {twice!r} is there twice")
         return tuple(labels)
 
     def _task(self, document: dict[str, Any]) -> Task:
@@ -164,52 +164,52 @@ class _Parser:
             case "multi":
                 return "multi"
             case other:
-                self._refuse(f"its task is {other!r:.60}, neither `single` nor `multi`")
+                raise self._refusal(f"its task is {other!r:.60}, neither `single` nor `multi`")
 
     def _inputs(self, document: dict[str, Any]) -> tuple[ClassifierInput, ...]:
         entries = document.get("inputs")
         if not isinstance(entries, list) or not entries:
-            self._refuse("it names no inputs")
+            raise self._refusal("it names no inputs")
         inputs = tuple(self._input(entry) for entry in entries)
         if len({each.name for each in inputs}) < len(inputs) or len({each.space for each in inputs}) < len(
             inputs
         ):
-            self._refuse("one of its inputs is there twice")
+            raise self._refusal("one of its inputs is there twice")
         return inputs
 
     def _input(self, entry: Any) -> ClassifierInput:
         if not isinstance(entry, dict):
-            self._refuse("one of its inputs is no JSON object")
+            raise self._refusal("one of its inputs is no JSON object")
         dimension, required = entry.get("dimension"), entry.get("required")
         if not isinstance(dimension, int) or isinstance(dimension, bool) or not 0 < dimension < 1 << 20:
-            self._refuse(f"the dimension of an input is {dimension!r}")
+            raise self._refusal(f"the dimension of an input is {dimension!r}")
         if not isinstance(required, bool):
-            self._refuse(f"`required` of an input is {required!r}")
+            raise self._refusal(f"`required` of an input is {required!r}")
         return ClassifierInput(self._text(entry, "name"), self._text(entry, "space"), dimension, required)
 
     def _thresholds(self, document: dict[str, Any], labels: tuple[str, ...]) -> dict[str, float]:
         thresholds = self._mapping(document, "thresholds")
         if strange := set(thresholds) - set(labels):
-            self._refuse(f"it has a threshold for {min(strange)!r}, which is none of its labels")
+            raise self._refusal(f"it has a threshold for {min(strange)!r}, which is none of its labels")
         return {label: self._number(value, "thresholds", 0.0, 1.0) for label, value in thresholds.items()}
 
     def _mapping(self, document: dict[str, Any], key: str) -> dict[str, Any]:
         value = document.get(key, {})
         if not isinstance(value, dict):
-            self._refuse(f"its `{key}` is no JSON object")
+            raise self._refusal(f"its `{key}` is no JSON object")
         return value
 
     def _text(self, document: dict[str, Any], key: str) -> str:
         value = document.get(key)
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            self._refuse(f"its `{key}` is {value!r:.60}, not a line of text")
+            raise self._refusal(f"its `{key}` is {value!r:.60}, not a line of text")
         return value
 
     def _number(self, value: Any, key: str, low: float, high: float) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or not low <= value <= high:
-            self._refuse(f"its `{key}` is {value!r:.60}, not a number from {low:g} to {high:g}")
+            raise self._refusal(f"its `{key}` is {value!r:.60}, not a number from {low:g} to {high:g}")
         return float(value)
 
-    def _refuse(self, problem: str) -> NoReturn:
-        raise ClassifierError(f"{self._file_name} cannot be used: {problem}.", _DAMAGED)
+    def _refusal(self, problem: str) -> ClassifierError:
+        return ClassifierError(f"{self._file_name} cannot be used: {problem}.", _DAMAGED)

@@ -157,7 +157,8 @@ class Explainer:
     def _usual_confidence(self) -> NDArray[np.float32]:
         """Mean answer to all concepts, shape (labels,); even odds of a scorer that reads none."""
         if self._reads(self._concepts):
-            return self._about_concepts().confidence.mean(axis=0)
+            usual: NDArray[np.float32] = self._about_concepts().confidence.mean(axis=0)
+            return usual
         label_count = len(self._scorer.labels)
         return np.full(label_count, 1 / label_count, np.float32)
 
