@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "encoders": "vidclf_train.encoders:encoders",
     "topics": "vidclf_train.topics:topics",
+    "zero-shot": "vidclf_train.zero_shot_report:zero_shot",
 }
 
 

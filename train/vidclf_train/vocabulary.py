@@ -1,0 +1,69 @@
+"""The YouTube-8M vocabulary (2018): 3,862 entities with names, verticals and Wikipedia descriptions."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+NO_VERTICAL = "(Unknown)"
+_COLUMNS = {"Name", "Vertical1", "WikiDescription", "TrainVideoCount"}
+_DESCRIPTION_CHARACTERS = 200
+"""Of name and description together. 600 took twice the time for the same accuracy by cross-validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One line of the vocabulary.
+
+    Attributes:
+        name: E.g. `Acoustic guitar`.
+        vertical: Its first vertical, e.g. `Arts & Entertainment`.
+        description: The beginning of its Wikipedia article, may be empty.
+        video_count: Training videos of YouTube-8M that have it.
+    """
+
+    name: str
+    vertical: str
+    description: str
+    video_count: int
+
+    @property
+    def long_text(self) -> str:
+        """Name and the beginning of the description."""
+        return f"{self.name}. {self.description}"[:_DESCRIPTION_CHARACTERS]
+
+
+def read_vocabulary(path: Path) -> list[Entity]:
+    """Return the entities that have a name and a vertical.
+
+    Raises:
+        click.UsageError: The file is no such table.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        if missing := _COLUMNS - set(rows.fieldnames or ()):
+            raise click.UsageError(f"{path} has no column {', '.join(sorted(missing))}.")
+        entities = [
+            Entity(row["Name"], row["Vertical1"], row["WikiDescription"], int(row["TrainVideoCount"]))
+            for row in rows
+        ]
+    return [each for each in entities if each.name and each.vertical not in {"", NO_VERTICAL}]
+
+
+def verticals_of(entities: list[Entity], minimum: int = 1) -> list[str]:
+    """Return the verticals that at least `minimum` entities have, sorted."""
+    counts = Counter(each.vertical for each in entities)
+    return sorted(vertical for vertical, count in counts.items() if count >= minimum)
+
+
+def video_shares(entities: list[Entity], labels: list[str]) -> list[float]:
+    """Return which share of the labels' training videos each label has (a video counts once per entity)."""
+    counts = Counter[str]()
+    for each in entities:
+        counts[each.vertical] += each.video_count
+    total = sum(counts[label] for label in labels)
+    return [counts[label] / total for label in labels]
