@@ -1,0 +1,330 @@
+"""Loading: a right file runs, every wrong one is refused in one line that says what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from tests.classifier_files import CONCEPTS, METADATA, document, small_model, write
+from vidclf_cli.classifier import describe_classifier, load_classifier, shipped_classifiers
+from vidclf_cli.errors import ClassifierError
+from vidclf_cli.scoring import has_evidence
+
+
+def one_hot(index: int, dimension: int, count: int = 1) -> np.ndarray:
+    rows = np.zeros((count, dimension), np.float32)
+    rows[:, index] = 1
+    return rows
+
+
+def refusal(path: Path | str) -> str:
+    with pytest.raises(ClassifierError) as caught:
+        load_classifier(path)
+    assert caught.value.advice
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_right_file_is_loaded_and_run(tmp_path: Path) -> None:
+    path = write(tmp_path, json.dumps(document()))
+    classifier = load_classifier(path)
+    assert classifier.name == f"small@{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    assert classifier.labels == ("cat", "dog", "car")
+    assert classifier.spaces == (CONCEPTS, METADATA)
+    assert classifier.required_spaces == ()
+    assert classifier.min_confidence == 0.4
+    found = classifier.probabilities({CONCEPTS: one_hot(1, 1000), METADATA: one_hot(1, 384)})
+    assert found.shape == (1, 3)
+    assert found.dtype == np.float32
+    assert found[0].argmax() == 1
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_missing_space_counts_as_zeros_and_others_are_ignored(tmp_path: Path) -> None:
+    classifier = load_classifier(write(tmp_path, json.dumps(document())))
+    alone = classifier.probabilities({CONCEPTS: one_hot(2, 1000), "local/other@1/x": one_hot(0, 7)})
+    with_zeros = classifier.probabilities(
+        {CONCEPTS: one_hot(2, 1000), METADATA: np.zeros((1, 384), np.float32)}
+    )
+    np.testing.assert_array_equal(alone, with_zeros)
+
+
+@pytest.mark.parametrize("row_count", [0, 1, 1023, 1024, 1025, 3000])
+def test_batches_of_any_size_give_what_single_rows_give(tmp_path: Path, row_count: int) -> None:
+    classifier = load_classifier(write(tmp_path, json.dumps(document())))
+    rows = np.random.default_rng(0).random((row_count, 1000), np.float32)
+    found = classifier.probabilities({CONCEPTS: rows})
+    assert found.shape == (row_count, 3)
+    for index in range(0, row_count, 700):
+        single = classifier.probabilities({CONCEPTS: rows[index : index + 1]})
+        np.testing.assert_allclose(found[index], single[0], atol=1e-5)
+
+
+def test_vectors_of_another_dimension_are_a_mistake_of_the_caller(tmp_path: Path) -> None:
+    classifier = load_classifier(write(tmp_path, json.dumps(document())))
+    with pytest.raises(ValueError, match="needs shape"):
+        classifier.probabilities({CONCEPTS: one_hot(0, 999)})
+    with pytest.raises(ValueError, match="same number of rows"):
+        classifier.probabilities({CONCEPTS: one_hot(0, 1000, 2), METADATA: one_hot(0, 384, 3)})
+
+
+def test_a_multi_label_file_need_not_add_up_to_one(tmp_path: Path) -> None:
+    classifier = load_classifier(write(tmp_path, json.dumps(document(task="multi")), small_model("multi")))
+    assert classifier.task == "multi"
+    assert classifier.probabilities({CONCEPTS: one_hot(0, 1000)}).sum() > 1.5
+
+
+def test_rows_without_a_required_space_have_no_evidence(tmp_path: Path) -> None:
+    inputs = document()["inputs"]
+    inputs[0]["required"] = True
+    classifier = load_classifier(write(tmp_path, json.dumps(document(inputs=inputs))))
+    concepts = np.vstack([one_hot(0, 1000), np.zeros((1, 1000), np.float32)])
+    vectors = {CONCEPTS: concepts, METADATA: one_hot(0, 384, 2)}
+    assert has_evidence(classifier, vectors).tolist() == [True, False]
+
+
+def test_rows_without_anything_have_no_evidence(tmp_path: Path) -> None:
+    classifier = load_classifier(write(tmp_path, json.dumps(document())))
+    vectors = {CONCEPTS: np.zeros((2, 1000), np.float32), METADATA: np.zeros((2, 384), np.float32)}
+    vectors[METADATA][1, 3] = 0.5
+    assert has_evidence(classifier, vectors).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no onnx at all",
+        b"\x00" * 64,
+        b"\xff" * 64,
+        b"PK\x03\x04zip",
+        np.random.default_rng(0).bytes(4096),
+        b"\x08\x08",
+        b"\x3a\x00",
+    ],
+)
+def test_what_is_no_onnx_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(data)
+    assert "no ONNX file" in refusal(path)
+
+
+def test_a_truncated_file_is_refused_wherever_it_breaks_off(tmp_path: Path) -> None:
+    whole = write(tmp_path, json.dumps(document())).read_bytes()
+    path = tmp_path / "cut.onnx"
+    for end in [*range(1, 200, 7), *range(200, len(whole), len(whole) // 40)]:
+        path.write_bytes(whole[:end])
+        refusal(path)
+
+
+def test_flipped_bytes_never_get_past_the_checks_as_another_error(tmp_path: Path) -> None:
+    whole = bytearray(write(tmp_path, json.dumps(document())).read_bytes())
+    path = tmp_path / "flipped.onnx"
+    random = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = whole.copy()
+        for position in random.integers(len(whole), size=3):
+            damaged[position] = random.integers(256)
+        for position in random.integers(400, size=2):
+            damaged[-position - 1] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            load_classifier(path)
+        except ClassifierError as error:
+            assert "\n" not in str(error)  # Some damage goes unnoticed, and may.
+
+
+def test_missing_folder_unreadable_and_unknown_names_are_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path / "none.onnx")
+    assert "is a folder" in refusal(tmp_path)
+    assert "topics-10" in refusal("topics-11")
+
+
+def test_an_onnx_file_without_our_description_is_refused_with_a_hint(tmp_path: Path) -> None:
+    text = refusal(write(tmp_path, None))
+    assert "no vidclf classifier" in text
+    assert "vidclf train" in text
+
+
+def test_an_absurd_size_is_refused_without_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "huge.onnx"
+    with path.open("wb") as file:
+        file.truncate(600 << 20)  # Sparse.
+    assert "at most 512 MB" in refusal(path)
+
+
+def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
+    text = refusal(write(tmp_path, json.dumps(document(format=2))))
+    assert "format 2" in text
+    assert "pip install --upgrade vidclf" in text
+
+
+def inputs_with(**changes: Any) -> list[dict[str, Any]]:
+    first, second = document()["inputs"]
+    return [first | changes, second]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[]", "no JSON object"),
+        (json.dumps(document(format=0)), "its format is 0"),
+        (json.dumps(document(format="1")), "its format is '1'"),
+        (json.dumps(document(labels=["cat"])), "fewer than two labels"),
+        (json.dumps(document(labels=["cat", "dog", "cat"])), "'cat' is there twice"),
+        (json.dumps(document(labels=["cat", " ", "car"])), "empty"),
+        (json.dumps(document(labels=["cat", 3, "car"])), "empty or no text"),
+        (json.dumps(document(labels=["cat", "d\nog", "car"])), "control characters"),
+        (json.dumps(document(labels=["cat", "dog"])), "output the shape"),
+        (json.dumps(document(labels=list("abcd"))), "output the shape"),
+        (json.dumps(document(task="both")), "its task"),
+        (json.dumps(document(min_confidence=2)), "min_confidence"),
+        (json.dumps(document(min_confidence=None)), "min_confidence"),
+        (json.dumps(document(min_confidence=float("nan"))), "min_confidence"),
+        (json.dumps(document(temperature=0)), "temperature"),
+        (json.dumps(document(thresholds={"cow": 0.5})), "threshold for 'cow'"),
+        (json.dumps(document(thresholds={"cat": "high"})), "thresholds"),
+        (json.dumps(document(metrics=[])), "`metrics` is no JSON object"),
+        (json.dumps(document(inputs=[])), "names no inputs"),
+        (json.dumps(document(inputs=[1])), "inputs is no JSON object"),
+        (
+            json.dumps(document(inputs=inputs_with(space="local/magic@9/visual"))),
+            "vectors of 'local/magic@9/visual'",
+        ),
+        (json.dumps(document(inputs=inputs_with(space=METADATA))), "there twice"),
+        (json.dumps(document(inputs=inputs_with(dimension=999))), "takes 999 numbers"),
+        (json.dumps(document(inputs=inputs_with(dimension=True))), "dimension of an input"),
+        (json.dumps(document(inputs=inputs_with(required=1))), "`required`"),
+        (json.dumps(document(inputs=inputs_with(name="other"))), "its graph has the inputs"),
+        (json.dumps(document(inputs=document()["inputs"][:1])), "its graph has the inputs"),
+        (json.dumps(document(licence="")), "licence"),
+    ],
+)
+def test_a_description_that_is_wrong_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    assert problem in refusal(write(tmp_path, text))
+
+
+def external_data(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../../etc/passwd"
+
+
+def external_data_in_a_nested_graph(model: onnx.ModelProto) -> None:
+    tensor = numpy_helper.from_array(np.zeros(3, np.float32), "inner")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    inner = helper.make_graph([helper.make_node("Constant", [], ["c"], value=tensor)], "inner", [], [])
+    model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner))
+
+
+def foreign_domain(model: onnx.ModelProto) -> None:
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+
+def foreign_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].domain = "evil.example"
+
+
+def foreign_operator_in_a_function(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Run", ["a"], ["b"], domain="evil.example")
+    model.functions.append(helper.make_function("", "f", ["a"], ["b"], [node], [helper.make_opsetid("", 17)]))
+
+
+def bad_weights(model: onnx.ModelProto) -> None:
+    weights = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    weights[0, 0] = np.nan
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
+
+
+def bad_weights_as_a_list(model: onnx.ModelProto) -> None:
+    weights = numpy_helper.to_array(model.graph.initializer[1]).ravel().copy()
+    weights[5] = np.inf
+    model.graph.initializer[1].CopyFrom(helper.make_tensor("t", onnx.TensorProto.FLOAT, (384, 3), weights))
+
+
+def other_output_name(model: onnx.ModelProto) -> None:
+    model.graph.output.pop()
+
+
+def fixed_batch(model: onnx.ModelProto) -> None:
+    for value in model.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def no_probabilities(model: onnx.ModelProto) -> None:
+    model.graph.node[3].CopyFrom(helper.make_node("Identity", ["logits"], ["probabilities"]))
+
+
+def unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].op_type = "NoSuchOperator"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (external_data, "stand in other files"),
+        (external_data_in_a_nested_graph, "stand in other files"),
+        (foreign_domain, "'com.microsoft'"),
+        (foreign_operator, "'evil.example'"),
+        (foreign_operator_in_a_function, "'evil.example'"),
+        (bad_weights, "no finite numbers"),
+        (bad_weights_as_a_list, "no finite numbers"),
+        (other_output_name, "no float32 output `probabilities`"),
+        (fixed_batch, "fails on 2 rows"),
+        (no_probabilities, "add up to 1"),
+        (unknown_operator, "does not accept its graph"),
+    ],
+)
+def test_a_graph_that_is_wrong_is_refused(
+    tmp_path: Path, spoil: Callable[[onnx.ModelProto], None], problem: str
+) -> None:
+    assert problem in refusal(write(tmp_path, json.dumps(document()), spoil=spoil))
+
+
+def test_a_graph_of_another_dimension_than_described_is_refused(tmp_path: Path) -> None:
+    model = small_model(concept_dimension=500)
+    assert "takes 500 numbers, not 1000" in refusal(write(tmp_path, json.dumps(document()), model))
+
+
+def test_deep_nesting_does_not_exhaust_the_stack(tmp_path: Path) -> None:
+    def wrap(number: int, content: bytes) -> bytes:
+        length, size = b"", len(content)
+        while size > 127:
+            length += bytes([size & 127 | 128])
+            size >>= 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+    message = b""
+    for _ in range(3000):  # A graph in an attribute of a node of a graph ...
+        message = wrap(1, wrap(5, wrap(6, message)))
+    path = tmp_path / "deep.onnx"
+    path.write_bytes(wrap(7, message))
+    refusal(path)
+
+
+def test_shipped_classifiers_load_and_their_hashes_are_checked() -> None:
+    assert shipped_classifiers() == ("topics-10", "topics-24")
+    for name, count in (("topics-10", 10), ("topics-24", 24)):
+        classifier = load_classifier(name)
+        assert classifier.name.startswith(f"{name}@")
+        assert len(classifier.labels) == count
+        assert classifier.required_spaces == ()
+
+
+def test_describe_shows_the_card_beside_the_file_or_what_stands_in_it(tmp_path: Path) -> None:
+    assert "YouTube-8M" in describe_classifier("topics-10")
+    described = describe_classifier(write(tmp_path, json.dumps(document())))
+    assert "# small" in described
+    assert "cat, dog, car" in described
