@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from tests.classifier_files import CONCEPTS, METADATA, document, small_model, write
 from vidclf_cli.classifier import describe_classifier, load_classifier, shipped_classifiers
 from vidclf_cli.errors import ClassifierError
+from vidclf_cli.onnx_file import NotOnnxError, summarize
 from vidclf_cli.scoring import has_evidence
 
 
@@ -328,3 +329,11 @@ def test_describe_shows_the_card_beside_the_file_or_what_stands_in_it(tmp_path: 
     described = describe_classifier(write(tmp_path, json.dumps(document())))
     assert "# small" in described
     assert "cat, dog, car" in described
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x3a\x7f\x0a\x00", b"\x02\x00", b"\x3a\xff\xff\xff\xff\x0f", b"\x80" * 20]
+)
+def test_lengths_that_point_past_the_end_are_no_onnx(data: bytes) -> None:
+    with pytest.raises(NotOnnxError, match="breaks off"):
+        summarize(data)
