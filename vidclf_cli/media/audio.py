@@ -19,8 +19,10 @@ WINDOW_SECONDS = 2.5
 Waveform = NDArray[np.float32]
 # A seek may land before the window; what lies further back than this many packets is given up.
 _WINDOW_PACKETS = 2000
+_WINDOW_ERRORS = 50
 # Windows need room between them, else reading on is cheaper than seeking.
 _SPARSE = 1.5
+_SILENCE: Waveform = np.empty(0, np.float32)
 
 
 def read_waveform(
@@ -71,56 +73,64 @@ def _read_window(
     Returns:
         The samples, and whether nothing failed.
     """
-    from av.audio.resampler import AudioResampler
     from av.error import FFmpegError
 
-    base = float(stream.time_base or 0) or 1.0
-    offset = (stream.start_time or 0) * base
-    resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    wanted = round(length * SAMPLE_RATE)
-    chunks: list[Waveform] = []
-    count = errors = 0
+    begin = start + float((stream.start_time or 0) * (stream.time_base or 0))
     try:
-        container.seek(max(0, round((start + offset) / base)), stream=stream)
+        container.seek(max(0, round(begin / (stream.time_base or 1))), stream=stream)
     except FFmpegError:
         if start > 0:
-            return np.empty(0, np.float32), False
+            return _SILENCE, False
+    errors = 0
     try:
-        for packets, packet in enumerate(container.demux(stream)):
-            try:
-                frames = packet.decode() if packet.size else []
-            except FFmpegError as error:
-                if isinstance(error, MemoryError):
-                    raise
-                errors += 1
-                frames = []
-            for frame in frames:
-                if _ends_before(frame, base, start + offset):
-                    continue
-                for chunk in _resample(resampler, frame):
-                    chunks.append(chunk)
-                    count += chunk.size
-            if count >= wanted or packets > _WINDOW_PACKETS or errors > 50:
-                break
-        if count < wanted and chunks:
-            chunks.extend(_resample(resampler, None))
-    except (FFmpegError, ValueError) as error:
+        decoded, errors = _decode(container, stream, begin, length)
+        samples = _resample(decoded)[: round(length * SAMPLE_RATE)]
+    except (FFmpegError, ValueError) as error:  # ValueError: the sound changes its format on the way
         if isinstance(error, MemoryError):
             raise
-        errors += 1
-    samples = np.concatenate(chunks)[:wanted] if chunks else np.empty(0, np.float32)
-    samples = np.nan_to_num(samples, copy=False, posinf=0.0, neginf=0.0)
+        return _SILENCE, False
+    samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
     return np.clip(samples, -1.0, 1.0, out=samples), errors == 0
 
 
-def _ends_before(frame: AudioFrame, base: float, seconds: float) -> bool:
-    if frame.pts is None:
-        return False
-    return frame.pts * base + frame.samples / frame.sample_rate <= seconds
+def _decode(
+    container: InputContainer, stream: AudioStream, begin: float, length: float
+) -> tuple[AudioFrame | None, int]:
+    """Decode from `begin` (stream time) on until there is enough.
+
+    Returns:
+        All samples as one frame, so that they are resampled in one go: by the packet that takes as long
+        as decoding does. And how many packets failed.
+    """
+    from av.audio.fifo import AudioFifo
+    from av.error import FFmpegError
+
+    fifo = AudioFifo()
+    errors = 0
+    for count, packet in enumerate(container.demux(stream)):
+        try:
+            frames = packet.decode() if packet.size else []
+        except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            errors += 1
+            frames = []
+        for frame in frames:
+            if frame.time is None or frame.time + frame.samples / frame.sample_rate > begin:
+                frame.pts = None  # gaps and overlaps in time are no matter here
+                fifo.write(frame)
+        enough = fifo.samples >= length * (fifo.sample_rate or SAMPLE_RATE)
+        if enough or count >= _WINDOW_PACKETS or errors >= _WINDOW_ERRORS:
+            break
+    return fifo.read(), errors
 
 
-def _resample(resampler: object, frame: AudioFrame | None) -> list[Waveform]:
+def _resample(frame: AudioFrame | None) -> Waveform:
     from av.audio.resampler import AudioResampler
 
-    assert isinstance(resampler, AudioResampler)
-    return [np.asarray(out.to_ndarray(), np.float32).reshape(-1) for out in resampler.resample(frame)]
+    if frame is None:
+        return _SILENCE
+    resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    out = [*resampler.resample(frame), *resampler.resample(None)]
+    pieces = [np.asarray(part.to_ndarray(), np.float32).reshape(-1) for part in out]
+    return np.concatenate(pieces) if pieces else _SILENCE

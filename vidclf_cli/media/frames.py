@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidclf_cli.media.probe import clockwise_quarter
 from vidclf_cli.media.types import FRAME_SHORT_SIDE, Frame
@@ -17,6 +19,8 @@ MAX_ASPECT = 4
 
 _SCALED_LONG_SIDE = 8192
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_PQ = 16  # AVCOL_TRC_SMPTE2084
+_WHITE_NITS = 203  # of graphics and paper in HDR video, ITU-R BT.2408
 _HD_HEIGHT = 577  # without a word about its matrix, a picture above 576 lines is taken for BT.709
 
 
@@ -41,6 +45,8 @@ class FrameScaler:
         """
         width, height = _target_size(frame.width * self._pixel_aspect, float(frame.height))
         rgb = self._scale(frame, width, height)
+        if frame.color_trc == _PQ:
+            rgb = _pq_table()[rgb]
         rgb = _cut(rgb, frame.width * self._pixel_aspect, float(frame.height))
         turns = -clockwise_quarter(frame.rotation) // 90
         return np.ascontiguousarray(np.rot90(rgb, turns) if turns else rgb)
@@ -73,6 +79,21 @@ def is_blank(picture: Frame) -> bool:
     if np.percentile(points, 99) < 36:  # black in the limited range, with noise
         return True
     return float(points.reshape(-1, 3).std(axis=0).max()) < 4.0
+
+
+@functools.cache
+def _pq_table() -> NDArray[np.uint8]:
+    """Map PQ codes of 8 bits to those of a common screen, shape (256,).
+
+    Shown as they are, HDR10 pictures are grey in grey: their codes reach up to 10,000 nits. (HLG was made
+    to be shown as it is.) SMPTE ST 2084's curve back to light, Reinhard's
+    extended curve (2002) to roll the highlights off, then gamma 2.2.
+    """
+    code = np.linspace(0, 1, 256) ** (32 / 2523)
+    light = (np.maximum(code - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * code)) ** (16384 / 2610)
+    white = light * 10_000 / _WHITE_NITS
+    shown = np.clip(white * (1 + white / 24) / (1 + white), 0, 1) ** (1 / 2.2)  # 1,000 nits become white
+    return np.round(255 * shown).astype(np.uint8)
 
 
 def _matrix(frame: VideoFrame) -> int | None:

@@ -24,6 +24,7 @@ _TAG_LENGTH = 1000
 
 # Below this a header's duration is not believed: 10 s of black at 320x240 with silence still make 15 kbit/s.
 _SUSPICIOUS_BITS_PER_SECOND = 2000
+_HIGHEST_FRAME_RATE = 480
 # Reading to the end to learn a duration stops here: 20,000 packets are 10 minutes, some 10 ms when cached.
 _END_PACKETS = 20_000
 
@@ -72,7 +73,7 @@ def probe(container: InputContainer, stream: VideoStream | None = None) -> Media
         height=height,
         rotation_degrees=rotation,
         pixel_aspect=aspect,
-        frame_rate=_frame_rate(stream),
+        frame_rate=frame_rate(stream),
         audio_codec="" if sound is None else _codec_name(container, sound.index),
         tags=_clean_tags({**stream.metadata, **container.metadata}),
     )
@@ -99,6 +100,15 @@ def clockwise_quarter(counterclockwise_degrees: float) -> int:
 def start_seconds(stream: VideoStream) -> float:
     """First presentation time of the stream; 0 when not told."""
     return float((stream.start_time or 0) * (stream.time_base or Fraction(0)))
+
+
+def frame_rate(stream: VideoStream) -> float | None:
+    """Average frames per second; after a frame was decoded also where only the codec tells."""
+    for rate in (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate):
+        # A time base of 1/1000 s comes back as 1000 frames per second where nothing better is known.
+        if rate and 0 < rate <= _HIGHEST_FRAME_RATE:
+            return round(float(rate), 3)
+    return None
 
 
 def _preference(stream: VideoStream) -> tuple[bool, bool, int]:
@@ -147,14 +157,6 @@ def _codec_name(container: InputContainer, index: int) -> str:
         return "an unknown codec"
     name, tag = found.groups()
     return tag if name in {"none", "unknown"} and tag else name
-
-
-def _frame_rate(stream: VideoStream) -> float | None:
-    for rate in (stream.average_rate, stream.guessed_rate):
-        # Matroska's time base of 1/1000 s comes back as "1000 frames per second" where nothing is told.
-        if rate and 0 < rate <= 480:
-            return round(float(rate), 3)
-    return None
 
 
 def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:

@@ -56,7 +56,7 @@ class StreamReader:
         self._context = stream.codec_context
         self._base = float(stream.time_base or 0) or 1.0
         self._start = start_seconds(stream)
-        self._untimed_count = 0
+        self._packet_count = 0
         self._skip_frame: Literal["DEFAULT", "NONREF"] = "DEFAULT"
         for other in container.streams:
             other.discard = Discard.default if other is stream else Discard.all
@@ -91,9 +91,24 @@ class StreamReader:
         pts = frame.pts if frame.pts is not None else frame.dts
         if pts is not None:
             return self.seconds(pts)
-        self._untimed_count += 1
+        return self._counted_seconds()
+
+    def _counted_seconds(self) -> float:
         rate = self.stream.average_rate or self.stream.guessed_rate or 25
-        return (self._untimed_count - 1) / float(rate)
+        return max(0, self._packet_count - 1) / float(rate)
+
+    def learn_start(self) -> float:
+        """Find out when the stream starts, where its header does not tell; call it before all else.
+
+        Returns:
+            Seconds by which the times of the file are ahead of ours.
+        """
+        if self.stream.start_time is None and self.rewind():
+            first = next(self.packets(), None)
+            if first is not None and first.pts is not None:
+                self._start += self.seconds(first.pts)
+        self.end_seconds = 0.0
+        return self._start
 
     def seek(self, seconds: float, *, backward: bool = True) -> bool:
         """Go to the last keyframe at or before a time (the first one after it, if not `backward`).
@@ -114,6 +129,7 @@ class StreamReader:
         """Go back to the first packet; False if that cannot be done."""
         from av.error import FFmpegError
 
+        self._packet_count = 0
         if self._container.format.name.startswith(_SEEK_BY_TIME):
             return self.seek(-1.0) or self.seek(0.0)
         try:
@@ -129,14 +145,18 @@ class StreamReader:
         try:
             for packet in self._container.demux(self.stream):
                 if packet.size:
-                    if packet.pts is not None:
-                        end = self.seconds(packet.pts + (packet.duration or 0))
-                        self.end_seconds = max(self.end_seconds, end)
+                    self._packet_count += 1
+                    self.end_seconds = max(self.end_seconds, self._end_of(packet))
                     yield packet
         except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
             self.error_count += 1
+
+    def _end_of(self, packet: Packet[VideoStream]) -> float:
+        if packet.pts is None:
+            return self._counted_seconds()
+        return self.seconds(packet.pts + (packet.duration or 0))
 
     def key_packet(self) -> Packet[VideoStream] | None:
         """Read on to the next keyframe's packet; None if there is none within reach."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vidclf_cli.media.frames import FrameScaler, is_blank
-from vidclf_cli.media.probe import clockwise_quarter, display_size, pixel_aspect
+from vidclf_cli.media.probe import clockwise_quarter, display_size, frame_rate, pixel_aspect
 from vidclf_cli.media.reader import StreamReader
 from vidclf_cli.media.types import Frame, MediaInfo
 
@@ -73,11 +73,14 @@ class FrameSampler:
         self._count = frame_count
         self._needed = min(MIN_FRAME_COUNT, frame_count, stream.frames or MIN_FRAME_COUNT)
         self._stateful = stream.codec_context.codec.name in _NO_KEYFRAMES
+        self._indexed = stream.frames > 0 and info.container.startswith("mov")
         self._picks: list[Pick] = []
         self._keys: list[float] = []  # seconds of the keyframes that were decoded or refused, in order
 
     def read(self) -> list[Pick]:
         """Read up to `frame_count` frames, in order of time; blank ones only if there are no others."""
+        if not self._stateful and self._duration > 0:
+            self._learn_start()
         if not self._stateful and self._duration > 0 and self._reader.seek(0):
             self._read_keyframes()
             self._replace_blanks()
@@ -86,7 +89,8 @@ class FrameSampler:
             self._read_through()
         chosen = _evenly(sorted(self._content() or self._picks, key=lambda pick: pick.seconds), self._count)
         if chosen and self._reader.error_count:
-            self.notes.append(f"damaged after {self._reader.decoded_count} frames")
+            count = self._reader.decoded_count
+            self.notes.append(f"damaged after {count} frame{'s' if count != 1 else ''}")
         return chosen
 
     @property
@@ -95,6 +99,12 @@ class FrameSampler:
 
     def _content(self) -> list[Pick]:
         return [pick for pick in self._picks if not pick.blank]
+
+    def _learn_start(self) -> None:
+        """Count from the first frame: Matroska's duration is the time of the last one, whenever it starts."""
+        ahead = self._reader.learn_start()
+        if self._stream.start_time is None and 0 < ahead < self._duration:
+            self.info = replace(self.info, duration_seconds=self._duration - ahead)
 
     def _read_keyframes(self) -> None:
         """Read the keyframes before `frame_count` evenly spread times; more of them if these are too few."""
@@ -111,6 +121,8 @@ class FrameSampler:
 
     def _read_next_key(self, there: bool) -> Pick | None:
         packet = self._reader.key_packet() if there else None
+        if there and packet is None and self._indexed:
+            self._reader.error_count += 1  # the index names a packet there
         at = None if packet is None else self._reader.packet_seconds(packet)
         if packet is None or at is None or at in self._keys:
             return None
@@ -162,8 +174,7 @@ class FrameSampler:
 
     def _fill_step(self, missing: int) -> float:
         """Seconds to decode for each missing frame: what the budget allows, within half and a whole share."""
-        context = self._stream.codec_context
-        per_second = context.width * context.height * (self.info.frame_rate or 25.0)
+        per_second = max(1, self.info.width * self.info.height) * (self.info.frame_rate or 25.0)
         share = self._duration / self._needed
         step = min(share, max(share / 2, _FILL_PIXELS / per_second))
         most = _FILL_PIXELS_AT_MOST / per_second
@@ -252,7 +263,12 @@ class FrameSampler:
         rotation = clockwise_quarter(frame.rotation)
         width, height = display_size(frame.width, frame.height, aspect, rotation)
         self.info = replace(
-            self.info, width=width, height=height, rotation_degrees=rotation, pixel_aspect=aspect
+            self.info,
+            frame_rate=frame_rate(self._stream),
+            width=width,
+            height=height,
+            rotation_degrees=rotation,
+            pixel_aspect=aspect,
         )
         self._scaler = FrameScaler(aspect)
 
