@@ -59,6 +59,7 @@ def _elements(text: str) -> dict[str, list[str]]:
         if end < 0:
             break
         at = end + 1
+        start = text.rfind("<", start, end)  # `a < b <genre>`: the last one opens the tag
         tag = _TAG.fullmatch(text[start + 1 : min(end, start + 2000)])
         if tag is None:
             continue

@@ -22,7 +22,8 @@ _NOT_SPEECH = re.compile(
 )
 _TIMING = re.compile(r"\d{1,2}:\d\d[.,:]\d\d.{0,20}-->")
 _TAGS = re.compile(r"<[^<>]{0,100}>|\{\\[^{}]{0,100}\}")
-_SOUNDS = re.compile(r"\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|♪+|#(?= )|^\s*>>\s*|^\s*-\s*|^[A-Z][A-Z .]{1,20}:")
+_SOUNDS = re.compile(r"\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|♪+|#(?= )")
+_SPEAKER = re.compile(r"^\s*(?:>>|-)?\s*(?:[A-Z][A-Z .]{1,20}:)?")
 _CREDIT = re.compile(
     r"https?:|www\.|\.(?:com|org|net)\b|subtitle[sd]?\b|caption(?:s|ed)\b"
     r"|(?:synced|ripped|encoded) by|sync(?:hronized)?:",
@@ -82,12 +83,13 @@ def parse_subtitles(blocks: Sequence[bytes]) -> Fields:
 def _speech(lines: Sequence[str]) -> Iterator[str]:
     """Yield what is said, line by line; captions that roll up say every line several times."""
     recent: list[str] = []
-    for index, line in enumerate(lines):
+    for index, whole_line in enumerate(lines):
+        line = whole_line[:_LINE_LIMIT].strip()
         following = lines[index + 1] if index + 1 < len(lines) else ""
         if "-->" in line or _NOT_SPEECH.match(line) or _TIMING.match(following[:60]):
             continue
-        said = html.unescape(_TAGS.sub("", line[:_LINE_LIMIT]))
-        said = " ".join(_SOUNDS.sub(" ", said).split())
+        said = html.unescape(_TAGS.sub("", line))
+        said = " ".join(_SPEAKER.sub("", _SOUNDS.sub(" ", said)).split())
         if sum(character.isalpha() for character in said) < 2 or said in recent or _CREDIT.search(said):
             continue
         recent = [*recent[-3:], said]

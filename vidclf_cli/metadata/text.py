@@ -148,8 +148,12 @@ def _unique(texts: Iterable[str]) -> list[str]:
 def _clean_line(text: str) -> str:
     """Remove links, control and invisible characters, and runs of white space."""
     text = _URL.sub(" ", text)
-    visible = "".join(
-        " " if unicodedata.category(character)[0] in "CZ" and character != "\u200d" else character
-        for character in text
-    )
-    return " ".join(visible.split())
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(character: str) -> str:
+    """Turn white space and control characters into spaces, drop what has no width, keep the rest."""
+    category = unicodedata.category(character)
+    if category == "Cc" or category[0] == "Z":
+        return " "
+    return "" if category[0] == "C" and character != "\u200d" else character  # that one joins emoji

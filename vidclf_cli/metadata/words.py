@@ -37,6 +37,7 @@ assets without no silent mute muted nosound audio sound
 # Splits of data sets and stages of work: of a folder they say nothing, of a file they may.
 _FOLDER_WORDS = """
 train training val valid validation eval all done todo incoming complete completed extra extras 1080 720
+tv show shows serie series programmes programs
 """
 
 RELEASE_WORDS = frozenset(_RELEASE_WORDS.split())
