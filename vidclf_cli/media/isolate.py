@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, Self
 
@@ -19,10 +20,12 @@ from vidclf_cli.media.types import Limits, Sample, SampleRequest
 
 P = ParamSpec("P")
 
+_log = logging.getLogger(__name__)
+
 TASKS_PER_WORKER = 500
 """A worker is replaced after so many videos: what a decoder leaks goes with it."""
 
-# A worker may die before it says which task it took; the task is then given to another one, this often.
+# A worker may die before it takes a task, or not start at all; the task is tried this often.
 _ATTEMPTS = 2
 
 
@@ -41,10 +44,13 @@ class DecodePool:
         self._limits = limits or Limits()
         self._context = launch_context()
         self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
         self._pending: deque[_Task] = deque()
-        self._idle = threading.Condition(self._lock)
+        self._unfinished: set[_Task] = set()
         self._stopped = False
         self._slots = [_Slot(self._new_pool()) for _ in range(max(1, worker_count))]
+        for slot in self._slots:
+            self._launch(slot)
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +64,8 @@ class DecodePool:
     def submit(self, path: Path, request: SampleRequest) -> Future[Sample]:
         """Read a video; the future gives its `Sample` or raises `MediaError`.
 
-        A future is cancelled when the pool is stopped before it is done. Cancelling one ends its work.
+        Returns at once. A future is cancelled when the pool is stopped before it is done; cancelling it
+        ends the work.
         """
         return self._run(worker.read, os.fsencode(path.absolute()), request, self._limits)
 
@@ -66,56 +73,50 @@ class DecodePool:
         """End all workers now, whatever they do; what was not finished is cancelled."""
         with self._lock:
             self._stopped = True
-            unfinished = [*self._pending, *(slot.task for slot in self._slots if slot.task)]
+            unfinished = list(self._unfinished)
             self._pending.clear()
-            pools = [slot.pool for slot in self._slots]
-            self._idle.notify_all()
-        for pool in pools:
-            pool.stop()
+            slots = list(self._slots)
         for task in unfinished:
-            task.future.cancel()
-        # Each join waits for the pool's loops to wake up (0.1 s); side by side this is no longer for many.
-        joins = [threading.Thread(target=pool.join, daemon=True) for pool in pools]
-        for thread in joins:
+            self._settle(task, error=CancelledError())
+        ends = [threading.Thread(target=slot.end, daemon=True) for slot in slots]
+        for thread in ends:
             thread.start()
-        for thread in joins:
+        for thread in ends:
             thread.join()
 
     def close(self) -> None:
         """Wait for the videos that were submitted, then end the workers."""
         with self._lock:
-            self._idle.wait_for(
-                lambda: self._stopped or not (self._pending or any(slot.task for slot in self._slots))
-            )
+            self._settled.wait_for(lambda: self._stopped or not self._unfinished)
         self.stop()
 
     def _run(self, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Future[Any]:
-        task = _Task(function, args, kwargs, Future())
+        task = _Task(function, args, kwargs)
         with self._lock:
-            if self._stopped:
-                task.future.cancel()
-                return task.future
+            self._unfinished.add(task)
             self._pending.append(task)
-        self._feed()
+            stopped = self._stopped
+        if stopped:
+            self._settle(task, error=CancelledError())
+        else:
+            self._feed()
         return task.future
 
     def _feed(self) -> None:
         """Give waiting tasks to free workers."""
         with self._lock:
             for slot in self._slots:
-                while slot.task is None and self._pending and not self._stopped:
-                    task = self._pending.popleft()
-                    if not task.future.cancelled():
-                        self._start(slot, task)
-            self._idle.notify_all()
+                if slot.ready and slot.task is None and self._pending and not self._stopped:
+                    self._begin(slot, self._pending.popleft())
 
-    def _start(self, slot: _Slot, task: _Task) -> None:
-        slot.task = task
+    def _begin(self, slot: _Slot, task: _Task) -> None:
         try:
             work = slot.pool.schedule(task.function, task.args, task.kwargs, timeout=self._limits.seconds)
-        except RuntimeError:  # its worker died while it had nothing to do
+        except (RuntimeError, OSError) as error:  # its worker died idle, or cannot be started
             self._renew(slot)
-            work = slot.pool.schedule(task.function, task.args, task.kwargs, timeout=self._limits.seconds)
+            self._again(task, error)
+            return
+        slot.task = task
         task.future.add_done_callback(lambda future: work.cancel() if future.cancelled() else None)
         work.add_done_callback(lambda done: self._finish(slot, task, done))
 
@@ -125,25 +126,42 @@ class DecodePool:
         error = CancelledError() if work.cancelled() else work.exception()
         with self._lock:
             slot.task = None
-            if isinstance(error, (ProcessExpired, BrokenProcessPool)) and not self._stopped:
+            if isinstance(error, (ProcessExpired, BrokenProcessPool)):
                 self._renew(slot)
-            retried = isinstance(error, BrokenProcessPool) and task.attempt_count + 1 < _ATTEMPTS
-            if retried and not self._stopped:
-                task.attempt_count += 1
-                self._pending.appendleft(task)
-        if not retried:
-            self._resolve(task.future, work, error)
+        if isinstance(error, BrokenProcessPool):
+            self._again(task, error)
+        elif error is not None:
+            self._settle(task, error=error)
+        else:
+            self._settle(task, result=work.result())
         self._feed()
 
-    def _resolve(self, future: Future[Any], work: Future[Any], error: BaseException | None) -> None:
-        if future.cancelled():
-            return
+    def _again(self, task: _Task, error: BaseException) -> None:
+        """Give a task to another worker, unless this went wrong before."""
+        with self._lock:
+            task.failed_starts += 1
+            retry = task.failed_starts < _ATTEMPTS and not self._stopped
+            if retry:
+                self._pending.appendleft(task)
+        if not retry:
+            self._settle(task, error=error)
+
+    def _settle(self, task: _Task, result: Any = None, error: BaseException | None = None) -> None:
+        with self._lock:
+            if task not in self._unfinished:
+                return
+            self._unfinished.remove(task)
+        future = task.future
         if isinstance(error, CancelledError):
             future.cancel()
-        elif error is not None:
-            future.set_exception(self._reason(error))
-        else:
-            future.set_result(work.result())
+        # False if it was cancelled, here or by its owner; tells those who wait for it.
+        if future.set_running_or_notify_cancel():
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(self._reason(error))
+        with self._lock:
+            self._settled.notify_all()
 
     def _reason(self, error: BaseException) -> MediaError:
         from pebble import ProcessExpired
@@ -160,14 +178,34 @@ class DecodePool:
             return MediaError(Code.MEMORY_LIMIT, f"needs more than {limit}; --memory-limit lifts the limit")
         if isinstance(error, ProcessExpired):
             return MediaError(Code.DECODER_CRASHED, f"its decoder crashed ({_how_it_ended(error.exitcode)})")
-        if isinstance(error, BrokenProcessPool):
+        if isinstance(error, (BrokenProcessPool, RuntimeError, OSError)):
             return MediaError(Code.DECODER_CRASHED, "the process that reads it does not stay alive")
+        _log.warning("reading a video failed unexpectedly", exc_info=error)
         return MediaError(Code.INTERNAL, f"{type(error).__name__}: {error}")
 
     def _renew(self, slot: _Slot) -> None:
         """Give a slot a new pool; the old one, with its locks in any state, is taken down beside."""
-        old, slot.pool = slot.pool, self._new_pool()
-        threading.Thread(target=_discard, args=(old,), daemon=True).start()
+        with self._lock:
+            if self._stopped:
+                return
+            threading.Thread(target=replace(slot).end, daemon=True).start()
+            slot.pool, slot.task, slot.ready = self._new_pool(), None, False
+            self._launch(slot)
+
+    def _launch(self, slot: _Slot) -> None:
+        """Start a slot's process beside: the first start takes 0.3 s, and `submit` waits for nothing."""
+        pool = slot.pool
+
+        def launch() -> None:
+            try:
+                assert pool.active  # asking starts the pool
+            except (OSError, RuntimeError, AssertionError):
+                _log.debug("a worker does not start", exc_info=True)  # its task will tell
+            slot.ready = True
+            self._feed()
+
+        slot.launcher = threading.Thread(target=launch, daemon=True)
+        slot.launcher.start()
 
     def _new_pool(self) -> Any:
         from pebble import ProcessPool
@@ -181,26 +219,30 @@ class DecodePool:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Task:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    future: Future[Any]
-    attempt_count: int = 0
+    future: Future[Any] = field(default_factory=Future)
+    failed_starts: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Slot:
-    """One worker: its pool, and what it is doing."""
+    """One worker: its pool, the thread that starts it, and what it is doing."""
 
     pool: Any
+    launcher: threading.Thread | None = None
+    ready: bool = False
     task: _Task | None = None
 
-
-def _discard(pool: Any) -> None:
-    pool.stop()
-    pool.join()
+    def end(self) -> None:
+        """End the worker now. Waits for the pool's loops to wake up (0.1 s)."""
+        self.pool.stop()
+        if self.launcher is not None:
+            self.launcher.join()  # what it starts must be there to be ended
+        self.pool.join()
 
 
 def _how_it_ended(exit_code: int) -> str:

@@ -38,6 +38,7 @@ def prepare(limits: Limits, forked_by_server: bool) -> None:
     _die_with_parent(forked_by_server)
     for name in [name for name in os.environ if is_secret(name)]:
         del os.environ[name]
+    _close_output()
     _preload()
     _limit_resources(limits)
 
@@ -47,6 +48,14 @@ def read(path: bytes, request: SampleRequest, limits: Limits) -> Sample:
     from vidclf_cli.media.sample import read_sample
 
     return read_sample(Path(os.fsdecode(path)), request, limits)
+
+
+def _close_output() -> None:
+    """Keep decoders and a dying C library from writing into the program's output."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _preload() -> None:
