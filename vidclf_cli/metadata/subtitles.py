@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vidclf_cli.metadata.files import charset_of, decode_text, read_blocks
@@ -14,7 +16,8 @@ _WHOLE_BYTES = 32 << 10
 _BLOCK_COUNT = 8
 """A longer file is read at 8 places of 4 KiB: what a whole film is about, in half a millisecond."""
 
-_EXTRACT_CHARACTERS = 80  # per place; 8 x 80 is about half of what the sentence embedder reads
+_EXTRACT_CHARACTERS = 640  # of all places together: about half of what the sentence embedder reads
+_PLACE_LINES = 20  # about five cues
 _LINE_LIMIT = 300
 _NOT_SPEECH = re.compile(
     r"^(?:\d+$|WEBVTT|NOTE\b|STYLE\b|REGION\b|Kind:|Language:|X-TIMESTAMP|::cue|\}"
@@ -24,6 +27,7 @@ _TIMING = re.compile(r"\d{1,2}:\d\d[.,:]\d\d.{0,20}-->")
 _TAGS = re.compile(r"<[^<>]{0,100}>|\{\\[^{}]{0,100}\}")
 _SOUNDS = re.compile(r"\[[^\[\]]{0,60}\]|\([^()]{0,60}\)|♪+|#(?= )")
 _SPEAKER = re.compile(r"^\s*(?:>>|-)?\s*(?:[A-Z][A-Z .]{1,20}:)?")
+_LETTERS = re.compile(r"[^\W\d_].*?[^\W\d_]")
 _CREDIT = re.compile(
     r"https?:|www\.|\.(?:com|org|net)\b|subtitle[sd]?\b|caption(?:s|ed)\b"
     r"|(?:synced|ripped|encoded) by|sync(?:hronized)?:",
@@ -59,30 +63,26 @@ def read_subtitles(path: Path) -> Fields:
 
 def parse_subtitles(blocks: Sequence[bytes]) -> Fields:
     """Extract speech from a whole file, or from blocks of it that start and end anywhere."""
-    if not blocks:
-        return Fields()
-    charset = charset_of(blocks[0])
-    if len(blocks) == 1:
-        lines = list(_speech(decode_text(blocks[0]).splitlines()))
-        step = max(len(lines) // _BLOCK_COUNT, 1)
-        places = [lines[at : at + step] for at in range(0, len(lines), step)]
-    else:
-        places = [
-            # The first and the last line of a block are cut anywhere.
-            list(
-                _speech(
-                    (block.decode(charset, "ignore") if charset else decode_text(block)).splitlines()[1:-1]
-                )
-            )
-            for block in blocks
-        ]
-    extracts = [extract for place in places[: _BLOCK_COUNT + 1] if (extract := _first_words(place))]
+    places = _places(blocks)
+    recent: deque[str] = deque(maxlen=4)
+    room = _EXTRACT_CHARACTERS // max(len(places), 1)
+    extracts = [extract for place in places if (extract := _first_words(_speech(place, recent), room))]
     return Fields(passages=tuple(dict.fromkeys(extracts)))
 
 
-def _speech(lines: Sequence[str]) -> Iterator[str]:
-    """Yield what is said, line by line; captions that roll up say every line several times."""
-    recent: list[str] = []
+def _places(blocks: Sequence[bytes]) -> list[list[str]]:
+    """Return the lines of up to 8 places spread over the file."""
+    if len(blocks) == 1:
+        lines = decode_text(blocks[0]).splitlines()
+        step = max(math.ceil(len(lines) / _BLOCK_COUNT), _PLACE_LINES)
+        return [lines[at : at + step] for at in range(0, len(lines), step)]
+    charset = charset_of(blocks[0]) if blocks else ""
+    texts = [block.decode(charset, "ignore") if charset else decode_text(block) for block in blocks]
+    return [text.splitlines()[1:-1] for text in texts]  # the first and the last line may be cut
+
+
+def _speech(lines: Sequence[str], recent: deque[str]) -> Iterator[str]:
+    """Yield what is said, line by line, without `recent` lines: captions that roll up repeat every line."""
     for index, whole_line in enumerate(lines):
         line = whole_line[:_LINE_LIMIT].strip()
         following = lines[index + 1] if index + 1 < len(lines) else ""
@@ -90,18 +90,17 @@ def _speech(lines: Sequence[str]) -> Iterator[str]:
             continue
         said = html.unescape(_TAGS.sub("", line))
         said = " ".join(_SPEAKER.sub("", _SOUNDS.sub(" ", said)).split())
-        if sum(character.isalpha() for character in said) < 2 or said in recent or _CREDIT.search(said):
+        if not _LETTERS.search(said) or said in recent or _CREDIT.search(said):
             continue
-        recent = [*recent[-3:], said]
+        recent.append(said)
         yield said
 
 
-def _first_words(lines: Sequence[str]) -> str:
-    """Join lines up to the limit, ending with a whole word."""
+def _first_words(lines: Iterable[str], limit: int) -> str:
+    """Join lines up to the limit, ending with a whole word; reads no further than needed."""
     text = ""
     for line in lines:
         text = f"{text} {line}".strip()
-        if len(text) >= _EXTRACT_CHARACTERS:
-            cut = text[: _EXTRACT_CHARACTERS + 1].rpartition(" ")[0]
-            return cut or text[:_EXTRACT_CHARACTERS]
+        if len(text) >= limit:
+            return text[: limit + 1].rpartition(" ")[0] or text[:limit]
     return text

@@ -23,6 +23,7 @@ _URL = re.compile(r"(?:https?://|www\.)\S+|\b[\w.+-]{1,64}@[\w-]{1,64}\.\S+", re
 _MARKUP = re.compile(r"<[^<>]{1,100}>")
 _CHAPTER_TIME = re.compile(r"\(?\b(?:\d{1,2}:)?\d{1,2}:\d\d\b\)?")
 _SENTENCE_END = re.compile(r"\n+|(?<=[.!?])\s+|(?<=[。！？])")  # noqa: RUF001
+_LETTERS = re.compile(r"[^\W\d_].*?[^\W\d_]")
 _ENDS_SENTENCE = (".", "!", "?", "。", "！", "？", ":", ";", "…")  # noqa: RUF001
 
 
@@ -122,7 +123,7 @@ def _prose(passage: str) -> Iterable[str]:
             continue  # `Subscribe: https://...`
         cleaned = _clean_line(_CHAPTER_TIME.sub(" ", without_links))
         for sentence in _SENTENCE_END.split(cleaned):
-            if sum(character.isalpha() for character in sentence) >= 2:
+            if _LETTERS.search(sentence):
                 yield sentence.strip()
 
 
@@ -148,7 +149,9 @@ def _unique(texts: Iterable[str]) -> list[str]:
 def _clean_line(text: str) -> str:
     """Remove links, control and invisible characters, and runs of white space."""
     text = _URL.sub(" ", text)
-    return " ".join("".join(map(_visible, text)).split())
+    if not text.isprintable():
+        text = "".join(map(_visible, text))
+    return " ".join(text.split())
 
 
 def _visible(character: str) -> str:
