@@ -31,14 +31,10 @@ def wait_for_ever() -> None:
 
 
 def hold_the_interpreter() -> None:
-    """Hang in C code that lets no other thread of the process run Python, SIGTERM's handler neither."""
-    while True:
-        ctypes.PyDLL(None).pause()
-
-
-def touch(path: str) -> None:
-    Path(path).write_text(str(os.getpid()))
-    hold_the_interpreter()
+    """Deadlock in C code, where no Python runs any more: no other thread, and no signal's handler."""
+    library, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
 
 
 def eat_memory(byte_count: int) -> int:
@@ -78,7 +74,7 @@ def limits() -> dict[str, int]:
     return {
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
         "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        "threads": len(os.listdir("/proc/self/task")),
+        "threads": len(list(Path("/proc/self/task").iterdir())),
     }
 
 

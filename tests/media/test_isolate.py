@@ -223,6 +223,37 @@ def test_killing_the_parent_leaves_no_process_behind(tmp_path: Path, hang: str) 
         assert not alive
 
 
+def test_workers_that_are_spawned_are_fenced_in_as_well(tmp_path: Path) -> None:
+    """As on systems without a fork server."""
+    script = """
+        import os, signal, time
+        from tests.media import misbehaviour
+        from vidclf_cli.media import isolate, launch
+        isolate.start_method = launch.start_method = lambda: "spawn"
+        pool = isolate.DecodePool(1)
+        print(b"sesame" in pool._run(misbehaviour.environment_at_start).result())
+        print(pool._run(misbehaviour.end_by, int(signal.SIGSEGV)).exception())
+        print(pool._run(misbehaviour.answer).result())
+        pool._run(misbehaviour.wait_for_ever)
+        time.sleep(0.5)
+        print("ready", flush=True)
+        time.sleep(600)
+    """
+    with run_script(script, tmp_path, OPENAI_API_KEY="sesame") as parent:
+        assert parent.stdout is not None
+        printed = [parent.stdout.readline() for _ in range(4)]
+        assert printed[::2] == ["False\n", "42\n"]
+        assert printed[1].startswith("decoder-crashed:")
+        assert printed[3] == "ready\n"
+        children = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+        parent.wait()
+        _, alive = psutil.wait_procs(children, timeout=3)
+        for child in alive:
+            child.kill()
+        assert not alive
+
+
 def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
     script = """
         from tests.media import misbehaviour

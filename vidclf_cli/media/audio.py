@@ -119,7 +119,7 @@ def _decode(
             if frame.time is None or frame.time + frame.samples / frame.sample_rate > begin:
                 frame.pts = None  # gaps and overlaps in time are no matter here
                 fifo.write(frame)
-        enough = fifo.samples >= length * (fifo.sample_rate or SAMPLE_RATE)
+        enough = fifo.samples_written and fifo.samples >= length * fifo.sample_rate
         if enough or count >= _WINDOW_PACKETS or errors >= _WINDOW_ERRORS:
             break
     return fifo.read(), errors

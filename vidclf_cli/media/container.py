@@ -118,7 +118,7 @@ def _explain(path: Path, error: Exception) -> MediaError:
 
 
 def _explain_head(path: Path, head: bytes) -> MediaError:
-    if is_encrypted_mp4(head):
+    if _is_encrypted_mp4(head):
         return MediaError(Code.ENCRYPTED, "its picture is encrypted (copy protection)")
     if head.lstrip()[:16].startswith(_PLAYLISTS) or b"<MPD" in head[:1024]:
         return MediaError(Code.NOT_A_VIDEO, "a playlist; the files that it names are not followed")
@@ -132,7 +132,7 @@ def _explain_head(path: Path, head: bytes) -> MediaError:
     return MediaError(Code.NOT_A_VIDEO, "its content is no known kind of video")
 
 
-def is_encrypted_mp4(head: bytes) -> bool:
+def _is_encrypted_mp4(head: bytes) -> bool:
     """Tell whether the sample table of an MP4 names a protected picture (`encv` with its `sinf` box)."""
     at = head.find(b"encv")
     return at > 0 and b"sinf" in head[at : at + 4096]

@@ -147,7 +147,7 @@ def _stream_description(container: InputContainer, index: int) -> str:
 
 
 def _header_rotation(container: InputContainer, index: int) -> int:
-    found = re.search(r"displaymatrix: rotation of (-?[\d.]+) degrees", _stream_description(container, index))
+    found = re.search(r"(?i)display ?matrix: rotation of (-?[\d.]+)", _stream_description(container, index))
     return clockwise_quarter(float(found.group(1))) if found else 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
+from vidclf_cli.errors import Code, MediaError
 from vidclf_cli.media.probe import start_seconds
 
 if TYPE_CHECKING:
@@ -159,9 +160,15 @@ class StreamReader:
         return self.seconds(packet.pts + (packet.duration or 0))
 
     def key_packet(self) -> Packet[VideoStream] | None:
-        """Read on to the next keyframe's packet; None if there is none within reach."""
+        """Read on to the next keyframe's packet; None if there is none within reach.
+
+        Raises:
+            MediaError: `encrypted`.
+        """
         for count, packet in enumerate(self.packets()):
             if packet.is_keyframe:
+                if packet.has_sidedata("encryption_info"):
+                    raise MediaError(Code.ENCRYPTED, "its picture is encrypted (copy protection)")
                 return packet
             if count >= _SCAN_PACKETS:
                 break

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vidclf_cli.errors import Code, MediaError
 from vidclf_cli.media.audio import read_waveform
-from vidclf_cli.media.container import is_encrypted_mp4, open_container
+from vidclf_cli.media.container import open_container
 from vidclf_cli.media.probe import find_video_stream, probe
 from vidclf_cli.media.spread import FrameSampler, Pick
 from vidclf_cli.media.types import Limits, Sample, SampleRequest
@@ -29,14 +29,14 @@ def read_sample(path: Path, request: SampleRequest, limits: Limits | None = None
     limits = limits or Limits()
     try:
         with open_container(path, limits.frame_pixels, with_sound=request.audio_seconds > 0) as container:
-            return _read(container, path, request, limits)
+            return _read(container, request, limits)
     except MemoryError as error:
         raise MediaError(
             Code.MEMORY_LIMIT, "needs more memory than allowed; --memory-limit lifts the limit"
         ) from error
 
 
-def _read(container: InputContainer, path: Path, request: SampleRequest, limits: Limits) -> Sample:
+def _read(container: InputContainer, request: SampleRequest, limits: Limits) -> Sample:
     stream = find_video_stream(container)
     info = probe(container, stream)
     _check_size(stream, limits)
@@ -47,7 +47,7 @@ def _read(container: InputContainer, path: Path, request: SampleRequest, limits:
         picks = frames.read()
         info, notes = frames.info, frames.notes
         if not picks:
-            raise _explain_nothing(path)
+            raise MediaError(Code.DAMAGED, "no frame could be decoded")
         _check_moving(container, stream, picks)
     waveform = None
     if request.audio_seconds > 0:
@@ -79,10 +79,3 @@ def _check_moving(container: InputContainer, stream: VideoStream, picks: list[Pi
     )
     if picture and len(picks) == 1:
         raise MediaError(Code.NOT_A_VIDEO, "a still picture")
-
-
-def _explain_nothing(path: Path) -> MediaError:
-    with path.open("rb") as file:
-        if is_encrypted_mp4(file.read(1 << 20)):
-            return MediaError(Code.ENCRYPTED, "its picture is encrypted (copy protection)")
-    return MediaError(Code.DAMAGED, "no frame could be decoded")
