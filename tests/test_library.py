@@ -111,6 +111,18 @@ def test_link_loops_end(tmp_path: Path) -> None:
     assert _ids(tmp_path) == ["a/b/film.mp4"]
 
 
+def test_folders_that_all_link_to_each_other_are_walked_once_each(tmp_path: Path) -> None:
+    names = "abcdefgh"
+    _make(tmp_path, *(f".store/{name}/film.mp4" for name in names))
+    for name in names:
+        for other in names:
+            (tmp_path / ".store" / name / f"to_{other}").symlink_to(f"../{other}")
+    (tmp_path / "start").symlink_to(".store/a")
+    library = find_videos([tmp_path])
+    assert len(library.videos) == len(names)
+    assert library.other_count == 0
+
+
 def test_a_link_to_a_hidden_folder_is_walked_once(tmp_path: Path) -> None:
     _make(tmp_path, ".store/a.mp4")
     (tmp_path / "one").symlink_to(".store")

@@ -79,9 +79,12 @@ def test_only_a_gif_with_a_second_picture_moves(tmp_path: Path) -> None:
     assert is_video(tmp_path / "moving.gif")
 
 
-def test_a_gif_without_end_is_given_up() -> None:
-    endless = b"GIF89a" + bytes(7) + b"!\xf9" + b"\x01\x00" * (4 << 20)
-    assert not is_moving_gif(io.BytesIO(endless))
+@pytest.mark.parametrize("block", [b"!\xf9\x00", b"!\xf9\x01\x00\x00", b"\xff" + bytes(255)])
+def test_a_gif_without_end_is_given_up(block: bytes) -> None:
+    extension = b"!\xf9" if block.startswith(b"\xff") else b""
+    endless = io.BytesIO(b"GIF89a" + bytes(7) + extension + block * ((8 << 20) // len(block)))
+    assert not is_moving_gif(endless)
+    assert endless.tell() < 5 << 20
 
 
 @pytest.mark.parametrize(

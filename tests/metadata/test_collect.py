@@ -125,6 +125,17 @@ def test_hostile_sidecars_end_nothing(tmp_path: Path) -> None:
     assert set(_collect(tmp_path).values()) == {MetadataText()}
 
 
+def test_a_pipe_that_somebody_writes_to_is_not_read(tmp_path: Path) -> None:
+    _write(tmp_path, {"a.mp4": ""})
+    os.mkfifo(tmp_path / "a.nfo")
+    writer = os.open(tmp_path / "a.nfo", os.O_RDWR)
+    try:
+        os.write(writer, b"<movie><title>Endless</title></movie>")
+        assert _collect(tmp_path)["a.mp4"] == MetadataText()
+    finally:
+        os.close(writer)
+
+
 @pytest.mark.skipif(os.sep != "/", reason="file systems elsewhere want valid Unicode")
 def test_sidecars_of_odd_names_are_found(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path)

@@ -59,6 +59,17 @@ def test_one_long_source_leaves_room_for_the_others() -> None:
     assert len(composed.text) <= TEXT_LIMIT
 
 
+def test_the_whole_is_cut_at_a_word() -> None:
+    sources = [
+        (name, Fields(titles=(f"{name} " + "title " * 40,), passages=(f"{name} " + "story " * 200,)))
+        for name in ("alpha", "beta", "gamma", "delta")
+    ]
+    composed = compose(sources)
+    assert TEXT_LIMIT - 20 < len(composed.text) <= TEXT_LIMIT
+    assert composed.text.endswith((" story", "."))
+    assert composed.sources == ("alpha", "beta", "gamma", "delta")
+
+
 _texts = st.lists(st.text(max_size=300), max_size=6).map(tuple)
 
 
