@@ -40,7 +40,11 @@ _CAMERA = re.compile(
     r"|pict|p\d|c|m|cap|rec|trim|final|screenrecord|fb|snapchat|file|track|title|t|v|ver|take|seq)\d{1,16}",
     re.IGNORECASE,
 )
-_CAMERA_WORD = re.compile(r"img|dscn?f?|dscf|dcim|mvi|gopr|pxl|cimg|dji|rpreplay|vid", re.IGNORECASE)
+_CAMERA_WORD = re.compile(
+    r"img|dscn?f?|dscf|dcim|mvi|gopr|pxl|cimg|dji|rpreplay|vid|mp4|m4v|mkv|avi|webm|flv|wmv"
+    r"|\d+(?:[km]bps|fps|bits?|hz|ms|[mg]b)",
+    re.IGNORECASE,
+)
 _COUNTER = re.compile(r"[A-Za-z]{1,5}0\d{1,10}")
 _DCF_FOLDER = re.compile(r"\d{3}[A-Z0-9_]{5}")
 _HEX = re.compile(r"(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,64}", re.IGNORECASE)
