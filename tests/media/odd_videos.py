@@ -168,7 +168,7 @@ def _grow_vp8(data: bytes) -> bytes:
     return bytes(changed_data)
 
 
-def _join(path: Path, *sizes: tuple[int, int]) -> None:
+def joined_transport_streams(path: Path, *sizes: tuple[int, int]) -> None:
     """Join transport streams of several frame sizes, as broadcasts do."""
     data = b""
     for width, height in sizes:
@@ -195,6 +195,12 @@ def _song_with_cover(path: Path) -> None:
     inputs = ("-f", "lavfi", "-i", "sine", "-i", cover, "-map", "0", "-map", "1")
     run_ffmpeg(*inputs, "-t", "2", "-c:v", "copy", "-disposition:v:0", "attached_pic", path)
     cover.unlink()
+
+
+def _declare_small_avi(data: bytes) -> bytes:
+    """Write 64x36 into an AVI's stream format (BITMAPINFOHEADER); the JPEG frames keep their size."""
+    at = data.index(b"strf") + 8 + 4
+    return data[:at] + (64).to_bytes(4, "little") + (36).to_bytes(4, "little") + data[at + 8 :]
 
 
 _SHORT = encode(*_CUTS, seconds=4)
@@ -268,7 +274,7 @@ ODD_VIDEOS = (
     ),
     OddVideo("hevc.mp4", encode(*_HEVC, seconds=4)),
     OddVideo("av1.mkv", encode(*_AV1, seconds=3)),
-    OddVideo("size-changes.ts", lambda path: _join(path, (320, 180), (180, 320))),
+    OddVideo("size-changes.ts", lambda path: joined_transport_streams(path, (320, 180), (180, 320))),
     OddVideo("cover.mp4", _with_cover, frame_counts=(4, 8)),
     OddVideo("cover-only.mp3", _song_with_cover, Code.NO_PICTURE),
     OddVideo(
@@ -279,6 +285,7 @@ ODD_VIDEOS = (
     OddVideo(
         "says-it-is-huge.mp4", changed(encode("-c:v", "mpeg4", seconds=2), _declare_size(65_000, 65_000))
     ),
+    OddVideo("says-it-is-small.avi", changed(encode("-c:v", "mjpeg", seconds=2), _declare_small_avi)),
     OddVideo(
         "turns-huge.webm",
         changed(encode(*_VP8, "-g", "25", seconds=4), _grow_vp8),

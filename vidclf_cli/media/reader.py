@@ -66,7 +66,8 @@ class StreamReader:
     def _set_decoder_options(self, frame_pixels: int) -> None:
         # One thread: files are decoded side by side, and slice threads do not help single frames.
         self._context.thread_count = 1
-        options = {"max_pixels": str(frame_pixels)}
+        # Decoders count whole blocks, of up to 128 pixels a side, and padding.
+        options = {"max_pixels": str(frame_pixels + frame_pixels // 8 + 128 * 128)}
         name = self._context.codec.name
         short_side = min(self._context.width, self._context.height)
         if name in _FILTER_MATTERS_LITTLE and short_side >= _FILTER_MATTERS_BELOW:
