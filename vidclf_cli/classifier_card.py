@@ -138,7 +138,7 @@ class _Parser:
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
-            raise self._refusal("its description is no JSON")
+            raise self._refusal("its description is no JSON") from None
         if not isinstance(document, dict):
             raise self._refusal("its description is no JSON object")
         return document

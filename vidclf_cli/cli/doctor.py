@@ -1,0 +1,38 @@
+"""`vidclf doctor`: what holds on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vidclf_cli.cli.options import cache_dir_option
+
+if TYPE_CHECKING:
+    from vidclf_cli.diagnosis import Finding
+
+_MARKS = {"ok": ("ok", "green"), "note": ("--", "yellow"), "bad": ("!!", "red")}
+
+
+@click.command()
+@cache_dir_option
+@click.pass_context
+def doctor(context: click.Context, cache_dir: Path | None) -> None:
+    """Check this installation: packages, ffmpeg, devices, cache, isolation, keys.
+
+    Values of keys are never shown. Exit code 1 when something does not work.
+    """
+    from vidclf_cli.cache import default_folder
+    from vidclf_cli.diagnosis import diagnose
+
+    findings = []
+    for finding in diagnose(cache_dir or default_folder()):
+        _show(finding)
+        findings.append(finding)
+    context.exit(1 if any(finding.state == "bad" for finding in findings) else 0)
+
+
+def _show(finding: Finding) -> None:
+    mark, colour = _MARKS[finding.state]
+    click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<18} {finding.text}")

@@ -1,0 +1,191 @@
+"""A whole run: open what is needed, find, embed, classify, close; nothing is left behind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vidclf_cli import __version__
+from vidclf_cli.cache import Cache, CachedTextEmbedder, default_folder
+from vidclf_cli.classifier import load_classifier
+from vidclf_cli.decide import Decision
+from vidclf_cli.embedders.base import SampleEmbedder
+from vidclf_cli.embedders.local import LocalAudio, LocalMetadata, LocalVisual, concept_names
+from vidclf_cli.evidence import Explainer
+from vidclf_cli.library import find_videos
+from vidclf_cli.media.isolate import DecodePool
+from vidclf_cli.metadata import Sidecars, collect_text
+from vidclf_cli.pipeline.classify import VideoClassification, count, failed
+from vidclf_cli.pipeline.embed import VideoEmbedding
+from vidclf_cli.pipeline.options import DEFAULT_MODEL, ClassifyOptions, RunOptions
+from vidclf_cli.pipeline.statistics import Statistics
+from vidclf_cli.records import Result, Status, Video
+from vidclf_cli.runtime import choose_device, usable_core_count
+from vidclf_cli.scoring import Scorer
+from vidclf_cli.spaces import Space
+from vidclf_cli.zero_shot import ZeroShot
+
+_ENCODER_SHARE = 5
+"""Reading 8 keyframes costs about 5 times what encoding them does: one encoder thread per 5 cores."""
+
+_MOST_READERS = 16
+"""By default: more would wait for the encoder and for the disk."""
+
+
+class Job(ABC):
+    """What `classify` and `embed` share: the videos, the cache, the embedders, the readers.
+
+    A context manager: leaving it ends the workers at once when an exception passes through, and closes
+    the cache, which keeps what was finished.
+
+    Args:
+        paths: Files and folders.
+        options: How videos are found, read and embedded.
+
+    Raises:
+        UsageError: A path does not exist, or CUDA was asked for and is not there.
+        CacheError: The cache cannot be used.
+    """
+
+    def __init__(self, paths: Sequence[Path], options: RunOptions) -> None:
+        self.statistics = Statistics()
+        self.options = options
+        self.device = choose_device(options.device)
+        cores = usable_core_count()
+        encoder_threads = max(1, cores // _ENCODER_SHARE)
+        self.reader_count = options.jobs or min(_MOST_READERS, max(1, cores - encoder_threads + 1))
+        self._visual = LocalVisual(options.frame_count, self.device, encoder_threads)
+        with self.statistics.timed("find"):
+            self.library = find_videos(paths, options.exclude)
+        self.statistics.found_count = len(self.library.videos)
+        self.statistics.other_count = self.library.other_count
+        self._stack = ExitStack()
+        folder = options.cache_folder or default_folder()
+        self.cache = self._stack.enter_context(Cache(folder, verify_content=options.verify_content))
+        self._text_embedder = CachedTextEmbedder(LocalMetadata(encoder_threads), self.cache.texts)
+        self._sidecars = Sidecars(self.library.videos)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every video was read, 1 when some failed."""
+        return 1 if self.statistics.status_counts[Status.FAILED] else 0
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """What was chosen and why, one line."""
+
+    @abstractmethod
+    def results(self) -> Iterator[Result]:
+        """Yield one result per video, in order.
+
+        Raises:
+            CacheError: The cache cannot be written.
+        """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _embedding(self, embedders: Sequence[SampleEmbedder]) -> VideoEmbedding:
+        return VideoEmbedding(
+            self.cache, embedders, self._open_reader, 2 * self.reader_count + 2, self.statistics
+        )
+
+    def _open_reader(self) -> DecodePool:
+        return self._stack.enter_context(DecodePool(self.reader_count, self.options.limits))
+
+    def _text(self, video: Video, tags: Mapping[str, str]) -> str:
+        return collect_text(video, tags, self._sidecars).text
+
+    def _where(self) -> str:
+        return (
+            f"local embedder on {self.device.name} ({self.device.reason}), {self.reader_count} readers; "
+            f"cache {self.cache.folder}"
+        )
+
+
+class Classification(Job):
+    """Classify videos.
+
+    Args:
+        paths: Files and folders.
+        choice: Classifier or labels, and how to decide.
+        options: How videos are found, read and embedded.
+
+    Raises:
+        ClassifierError: The classifier cannot be used.
+    """
+
+    def __init__(self, paths: Sequence[Path], choice: ClassifyOptions, options: RunOptions) -> None:
+        # Before the search: a wrong classifier is told at once, not after a million files.
+        scorer: Scorer | None = None if choice.labels else load_classifier(choice.model)
+        super().__init__(paths, options)
+        self._scorer = scorer or ZeroShot(choice.labels, self._text_embedder)
+        chosen = "the default" if choice.model == DEFAULT_MODEL else "chosen"
+        self._why = "labels given" if choice.labels else chosen
+        self._decision = Decision.for_scorer(self._scorer, choice.top_k, choice.min_confidence)
+
+    @property
+    def description(self) -> str:
+        """What was chosen and why, one line."""
+        name = self._scorer.name
+        return (
+            f"vidclf {__version__}: {name} ({len(self._scorer.labels)} labels, {self._why}); {self._where()}"
+        )
+
+    def results(self) -> Iterator[Result]:
+        """Yield one result per video, in order."""
+        embedders = self._embedders()
+        spaces: list[Space] = [space for embedder in embedders for space in embedder.spaces]
+        concepts = next(space for space in self._visual.spaces if space.alias == "local/concepts")
+        explainer = Explainer(self._scorer, concepts, concept_names(), self._text_embedder)
+        classification = VideoClassification(
+            self._scorer,
+            self._decision,
+            explainer,
+            self._text_embedder,
+            self._text,
+            [*spaces, self._text_embedder.space],
+            self.statistics,
+        )
+        return classification.run(self._embedding(embedders).run(self.library.videos))
+
+    def _embedders(self) -> list[SampleEmbedder]:
+        # The picture is always embedded: its concepts are the evidence, whatever the classifier reads.
+        audio = LocalAudio()
+        reads_audio = any(space.id in self._scorer.spaces for space in audio.spaces)
+        return [self._visual, audio] if reads_audio else [self._visual]
+
+
+class CacheFilling(Job):
+    """Embed videos into every local space, and label nothing."""
+
+    @property
+    def description(self) -> str:
+        """What was chosen and why, one line."""
+        return f"vidclf {__version__}: every local space; {self._where()}"
+
+    def results(self) -> Iterator[Result]:
+        """Yield one result per video, in order, without predictions."""
+        for embedded in self._embedding([self._visual, LocalAudio()]).run(self.library.videos):
+            if embedded.failure is not None:
+                result = failed(embedded)
+            else:
+                text = self._text(embedded.video, embedded.probe.get("tags", {}))
+                if text:
+                    with self.statistics.timed("text"):
+                        self._text_embedder.embed([text])
+                result = Result(
+                    embedded.video, Status.OK, duration_seconds=embedded.probe.get("duration_seconds")
+                )
+            count(self.statistics, result)
+            yield result
