@@ -4,12 +4,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test lint bench encoders classifiers clean
+.PHONY: demo test lint bench encoders clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/make_library.py demo/videos
 	$(BIN)/vidclf classify demo/videos --out demo/labels.csv || test $$? -eq 1  # 1: the damaged clip is a failed row
-	$(BIN)/python -m vidclf_cli show demo/labels.csv
+	$(BIN)/vidclf classify demo/videos --format table || test $$? -eq 1
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -6,10 +6,12 @@ This module imports nothing but av and numpy: a worker is small, and a broken de
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from vidclf_cli.media.types import Limits, Sample, SampleRequest
@@ -47,7 +49,9 @@ def read(path: bytes, request: SampleRequest, limits: Limits) -> Sample:
     """Read one file (`vidclf_cli.media.sample.read_sample`); the name travels as bytes."""
     from vidclf_cli.media.sample import read_sample
 
-    return read_sample(Path(os.fsdecode(path)), request, limits)
+    begun = time.perf_counter()
+    sample = read_sample(Path(os.fsdecode(path)), request, limits)
+    return dataclasses.replace(sample, seconds=time.perf_counter() - begun)
 
 
 def _close_output() -> None:
