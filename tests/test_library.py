@@ -264,3 +264,11 @@ def test_real_files_are_sorted_as_documented(shared_data: Path) -> None:
     assert library.other_count == len(no_candidates)
     named = find_videos([folder / name for name in sorted(every)])
     assert len(named.videos) == len(every)
+
+
+def test_digits_of_other_scripts_sort_as_letters(tmp_path: Path) -> None:
+    names = ["a", "²", "٣", "10", "9"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "v.mp4").write_bytes(b"x")
+    assert [video.id[:-6] for video in find_videos([tmp_path]).videos] == ["9", "10", "a", "²", "٣"]

@@ -16,29 +16,23 @@ from vidclf_cli.cli.cache import cache
 from vidclf_cli.cli.classify import classify
 from vidclf_cli.cli.doctor import doctor
 from vidclf_cli.cli.embed import embed
+from vidclf_cli.cli.log import set_up_logging, verbose_option
 from vidclf_cli.cli.models import models
 from vidclf_cli.errors import VidclfError
 
 EXIT_INTERRUPTED = 130
-_DEBUG_LEVEL = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, "-V", "--version", prog_name="vidclf")
-@click.option(
-    "-v", "--verbose", count=True, help="Log the time per stage; twice: everything, with tracebacks."
-)
-@click.pass_context
-def vidclf(context: click.Context, verbose: int) -> None:
+@verbose_option
+def vidclf() -> None:
     r"""Tag a folder of videos: labels with calibrated confidence and evidence, offline.
 
     \b
       vidclf classify ./videos --out labels.csv
       vidclf classify ./videos --labels "cooking,football,cats" --out labels.csv
     """
-    context.ensure_object(dict)
-    context.obj["verbose"] = verbose
-    _set_up_logging(verbose)
 
 
 for _command in (classify, embed, models, cache, doctor):
@@ -48,6 +42,7 @@ for _command in (classify, embed, models, cache, doctor):
 def main() -> None:
     """Run the command line and exit with its code: 0 fine, 1 some failed, 2 wrong usage, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
+    set_up_logging()
     try:
         code: Any = vidclf.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -81,13 +76,3 @@ def _discard_stdout() -> None:
     # Python flushes standard output at exit, and would complain about the closed pipe once more.
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
-
-
-def _set_up_logging(verbose: int) -> None:
-    level = logging.WARNING if verbose == 0 else logging.INFO if verbose < _DEBUG_LEVEL else logging.DEBUG
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s" if verbose else "%(message)s"))
-    logger = logging.getLogger("vidclf_cli")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vidclf_cli.cli.log import verbose_option
+
 if TYPE_CHECKING:
     from vidclf_cli.pipeline.options import RunOptions
 
@@ -77,6 +79,7 @@ _RUN_OPTIONS = (
         help="Largest frame that is decoded, width x height.",
     ),
     click.option("--quiet", "-q", is_flag=True, help="Errors only."),
+    verbose_option,
 )
 
 

@@ -176,22 +176,18 @@ class StreamReader:
         return None
 
     def decode_single(self, packet: Packet[VideoStream]) -> VideoFrame | None:
-        """Decode a keyframe alone; reads on for a few packets where the decoder wants more.
-
-        The decoder is empty afterwards.
-        """
+        """Decode a keyframe alone; None where the decoder wants more. It is empty before and after."""
         self._context.flush_buffers()
         frames = self._decode(packet) or self._decode(None)
         self._context.flush_buffers()
-        if frames:
-            return frames[0]
-        self._decode(packet)
-        for count, following in enumerate(self.packets()):
-            frames = self._decode(following)
-            if frames or count >= _FIRST_FRAME_PACKETS:
-                break
-        self._context.flush_buffers()
         return frames[0] if frames else None
+
+    def decode_first(self, key_seconds: float) -> VideoFrame | None:
+        """Decode on from a keyframe until a first frame comes, within reach."""
+        for count, frame in enumerate(self.decode_from(key_seconds)):
+            if frame is not None or count >= _FIRST_FRAME_PACKETS:
+                return frame
+        return None
 
     def decode_from(self, key_seconds: float) -> Iterator[VideoFrame | None]:
         """Decode on from a keyframe, leaving out frames that no other frame refers to: half of the work.

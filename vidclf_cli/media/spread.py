@@ -16,6 +16,7 @@ from vidclf_cli.media.types import Frame, MediaInfo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -23,9 +24,10 @@ MIN_FRAME_COUNT = 4
 """With fewer keyframes than this, frames between them are decoded: 1 frame classified 0.33 of 1,000 clips
 right, 2 frames 0.40, 4 frames 0.42, 8 frames 0.43."""
 
-# What may be decoded to get at one frame between keyframes, in pixels: 75 frames of 720p, 0.15 s, as a
-# rule; 500 frames, 1 s, where a long video has next to no keyframes.
-_FILL_PIXELS = 75 * 1280 * 720
+# What may be decoded to get at one frame between keyframes, in pixels: 50 frames of 720p, 0.1 s, as a
+# rule; more where these would lie too close; 500 frames, 1 s, where a long video has next to no keyframes.
+_FILL_PIXELS = 50 * 1280 * 720
+_LEAST_SHARE = 0.4
 _FILL_PIXELS_AT_MOST = 500 * 1280 * 720
 # A pass over a file that cannot be seeked in ends here.
 _PASS_PACKETS = 200_000
@@ -107,48 +109,61 @@ class FrameSampler:
             self.info = replace(self.info, duration_seconds=self._duration - ahead)
 
     def _read_keyframes(self) -> None:
-        """Read the keyframes before `frame_count` evenly spread times; more of them if these are too few."""
+        """Read the keyframes before `frame_count` evenly spread times; more of them if these are too few.
+
+        Where all of them are too few, frames behind them are read in the same go: a keyframe is decoded
+        once.
+        """
+        packets: dict[float, Packet[VideoStream]] = {}
         for slot in range(self._count):
-            self._read_key(self._duration * (slot + 0.5) / self._count)
-        if len(self._picks) < self._needed:
-            self._read_next_key(self._reader.rewind())
-        while len(self._picks) < self._needed and self._read_between():
-            pass
+            packets |= self._find_key(self._duration * (slot + 0.5) / self._count)
+        if len(packets) < self._needed:
+            packets |= self._next_key(self._reader.rewind())
+        while len(packets) < self._needed and (found := self._find_between()):
+            packets |= found
+        missing = self._needed - len(packets)
+        behind = self._times_by_key(self._fill_times(missing)) if packets and missing > 0 else {}
+        for key in sorted(packets):
+            if key in behind:
+                self._decode_up_to(key, [key, *behind[key]])
+            else:
+                self._decode_key(key, packets[key])
 
-    def _read_key(self, seconds: float, *, backward: bool = True) -> Pick | None:
-        """Read the keyframe at a time, unless it was read before."""
-        return self._read_next_key(self._reader.seek(seconds, backward=backward))
+    def _find_key(self, seconds: float, *, backward: bool = True) -> dict[float, Packet[VideoStream]]:
+        """Find the keyframe at a time: its time and its packet, or nothing if it was found before."""
+        return self._next_key(self._reader.seek(seconds, backward=backward))
 
-    def _read_next_key(self, there: bool) -> Pick | None:
+    def _next_key(self, there: bool) -> dict[float, Packet[VideoStream]]:
         packet = self._reader.key_packet() if there else None
         if there and packet is None and self._indexed:
             self._reader.error_count += 1  # the index names a packet there
         at = None if packet is None else self._reader.packet_seconds(packet)
         if packet is None or at is None or at in self._keys:
-            return None
+            return {}
         insort(self._keys, at)
-        frame = self._reader.decode_single(packet)
-        return None if frame is None else self._keep(frame)
+        return {at: packet}
 
-    def _read_between(self) -> bool:
-        """Read one more keyframe, from the widest hole that holds one; False if there is none."""
-        known = len(self._keys)
+    def _find_between(self) -> dict[float, Packet[VideoStream]]:
+        """Find one more keyframe, in the widest hole that holds one."""
         holes = sorted(pairwise([*self._keys, self._duration]), key=lambda hole: hole[0] - hole[1])
         for start, end in holes:
-            self._read_key((start + end) / 2)
-            if len(self._keys) == known:
-                self._read_key(end - 1e-3)
-            if len(self._keys) > known:
-                return True
-        return False
+            found = self._find_key((start + end) / 2) or self._find_key(end - 1e-3)
+            if found:
+                return found
+        return {}
+
+    def _decode_key(self, key: float, packet: Packet[VideoStream]) -> Pick | None:
+        frame = self._reader.decode_single(packet) or self._reader.decode_first(key)
+        return None if frame is None else self._keep(frame)
 
     def _replace_blanks(self) -> None:
         """Look beside each blank frame for another keyframe, nearby and then half a share further."""
         slot = self._duration / self._count
         for blank in [pick for pick in self._picks if pick.blank]:
             for step in (0.02, 0.5):
-                found = self._read_key(blank.seconds + step * slot, backward=False)
-                if found is not None and not found.blank:
+                found = self._find_key(blank.seconds + step * slot, backward=False)
+                picks = [self._decode_key(key, packet) for key, packet in found.items()]
+                if any(pick is not None and not pick.blank for pick in picks):
                     break
 
     def _fill(self) -> None:
@@ -156,12 +171,14 @@ class FrameSampler:
         for there in (self._content, lambda: self._picks):  # again for what edit lists and damage took away
             missing = self._needed - len(there())
             if missing > 0 and self._keys:
-                self._decode_times(self._fill_times(missing))
+                for key, times in self._times_by_key(self._fill_times(missing)).items():
+                    self._decode_up_to(key, times)
 
     def _fill_times(self, missing: int) -> list[float]:
         """Choose times behind what is there, each in the widest hole left."""
         step = self._fill_step(missing)
-        taken = sorted({*self._keys, *(pick.seconds for pick in self._picks)})
+        # An edit list may hide a keyframe and what follows it, up to time 0.
+        taken = sorted({*(max(0.0, key) for key in self._keys), *(pick.seconds for pick in self._picks)})
         times: list[float] = []
         for _ in range(missing):
             holes = [(end - start, start) for start, end in pairwise([*taken, self._duration])]
@@ -173,22 +190,21 @@ class FrameSampler:
         return sorted(times)
 
     def _fill_step(self, missing: int) -> float:
-        """Seconds to decode for each missing frame: what the budget allows, within half and a whole share."""
+        """Seconds to decode for each missing frame: what the budget allows, but a good part of a share."""
         per_second = max(1, self.info.width * self.info.height) * (self.info.frame_rate or 25.0)
         share = self._duration / self._needed
-        step = min(share, max(share / 2, _FILL_PIXELS / per_second))
+        step = min(share, max(_LEAST_SHARE * share, _FILL_PIXELS / per_second))
         most = _FILL_PIXELS_AT_MOST / per_second
         if step > most:
             self.notes.append(f"too few keyframes: {missing} frames lie {most:.0f} s apart")
         return min(step, most)
 
-    def _decode_times(self, times: list[float]) -> None:
+    def _times_by_key(self, times: list[float]) -> dict[float, list[float]]:
         by_key: dict[float, list[float]] = {}
         for time in times:
             key = self._keys[max(0, bisect_right(self._keys, time) - 1)]
             by_key.setdefault(key, []).append(time)
-        for key, wanted in by_key.items():
-            self._decode_up_to(key, wanted)
+        return by_key
 
     def _decode_up_to(self, key: float, times: list[float]) -> None:
         wanted = iter(times)
@@ -198,7 +214,7 @@ class FrameSampler:
             if frame is None:
                 continue
             last = frame
-            if self._reader.frame_seconds(frame) >= time:
+            if self._reader.frame_seconds(frame) >= time - 1e-4:
                 self._keep(frame)
                 following = next(wanted, None)
                 if following is None:
