@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from pathlib import Path
@@ -303,3 +305,20 @@ def test_the_report_names_every_fence() -> None:
     report = isolation_report()
     assert {subject for subject, _, _ in report} == {"processes", "time", "memory", "files", "keys", "parent"}
     assert all(text for _, _, text in report)
+
+
+def test_frames_are_freed_at_once_and_not_when_the_garbage_collector_comes_by(
+    pool: DecodePool, odd_video: Any
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        # The frames' own arrays: what would be kept is megabytes per video.
+        sample = pool.submit(odd_video("cuts.mp4"), SampleRequest()).result(SOON)
+        frame = weakref.ref(sample.frames[0])
+        del sample
+        for _ in range(2):  # the pool's threads hold on to the last task until the next one
+            reason_of(pool.submit(odd_video("empty.mp4"), SampleRequest()))
+        assert frame() is None
+    finally:
+        gc.enable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -118,7 +119,9 @@ class DecodePool:
             self._again(task, error)
             return
         slot.task = task
-        task.future.add_done_callback(lambda future: work.cancel() if future.cancelled() else None)
+        # Weakly: a cycle of futures would keep every video's frames until the garbage collector comes by.
+        running = weakref.ref(work)
+        task.future.add_done_callback(lambda future: _cancel_with(future, running))
         work.add_done_callback(lambda done: self._finish(slot, task, done))
 
     def _finish(self, slot: _Slot, task: _Task, work: Future[Any]) -> None:
@@ -218,6 +221,12 @@ class DecodePool:
             initargs=(self._limits, start_method() == "forkserver"),
             context=self._context,
         )
+
+
+def _cancel_with(future: Future[Any], running: Callable[[], Future[Any] | None]) -> None:
+    work = running()
+    if future.cancelled() and work is not None:
+        work.cancel()
 
 
 @dataclass(slots=True, eq=False)
