@@ -52,12 +52,6 @@ class OutputError(VidclfError):
     """The output cannot be written."""
 
 
-class BudgetError(VidclfError):
-    """The run was stopped by a budget or a quota (exit code 3)."""
-
-    exit_code = 3
-
-
 class Code(StrEnum):
     """Why one video failed or stayed unknown. The values are part of the output format."""
 

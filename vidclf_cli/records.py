@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -95,7 +95,6 @@ class Result:
         modalities: What the prediction was made from.
         duration_seconds: None when not known.
         model: Name of the classifier @ first 12 of its SHA-256.
-        seconds: Time spent per stage (`fingerprint`, `decode`, `encode`, `text`, `classify`).
     """
 
     video: Video
@@ -105,4 +104,3 @@ class Result:
     modalities: tuple[Modality, ...] = ()
     duration_seconds: float | None = None
     model: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)

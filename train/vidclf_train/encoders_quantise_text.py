@@ -1,7 +1,7 @@
 """The text encoder in int8: every matrix by column, every token by itself.
 
 ONNX Runtime's own dynamic quantisation takes one range over a whole batch, padding included: the vector of a
-text then depends on what stands beside it (cosine 0.984 between a word alone and in a batch of 40). Here each
+text then depends on what stands beside it. Here each
 token's activations have their own range, so that a text has one vector, and a better one.
 """
 
