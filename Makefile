@@ -6,10 +6,10 @@ STAMP = $(VENV)/.installed
 
 .PHONY: demo test lint bench encoders clean
 
-demo: $(STAMP)
+demo: $(VENV)/.demo
 	$(BIN)/python examples/make_library.py demo/videos
-	$(BIN)/vidclf classify demo/videos --out demo/labels.csv || test $$? -eq 1  # 1: the damaged clip is a failed row
-	$(BIN)/vidclf classify demo/videos --format table || test $$? -eq 1
+	$(BIN)/vidclf classify demo/videos --cache-dir demo/cache --out demo/labels.csv || test $$? -eq 1  # the damaged clip
+	$(BIN)/vidclf classify demo/videos --cache-dir demo/cache --format table --quiet || test $$? -eq 1
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -22,6 +22,12 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.bench
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[examples]'
+	touch $@
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

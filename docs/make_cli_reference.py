@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from click.testing import CliRunner
 
 from vidclf_cli.cli import vidclf
 
@@ -21,17 +22,17 @@ Made by `python docs/make_cli_reference.py` from the commands' own help texts; a
 def reference() -> str:
     """Return the whole reference as Markdown."""
     sections = [_HEADER]
-    for path, command in _walk("vidclf", vidclf):
-        context = click.Context(command, info_name=path, terminal_width=_WIDTH, max_content_width=_WIDTH)
-        sections.append(f"## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
+    for words in _walk(["vidclf"], vidclf):
+        shown = CliRunner().invoke(vidclf, [*words[1:], "--help"], prog_name="vidclf", terminal_width=_WIDTH)
+        sections.append(f"## {' '.join(words)}\n\n```text\n{shown.output.rstrip()}\n```\n")
     return "\n".join(sections)
 
 
-def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
+def _walk(words: list[str], command: click.Command) -> Iterator[list[str]]:
+    yield words
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
-            yield from _walk(f"{path} {name}", command.commands[name])
+            yield from _walk([*words, name], command.commands[name])
 
 
 if __name__ == "__main__":

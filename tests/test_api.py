@@ -41,6 +41,16 @@ def test_embed_returns_results_without_predictions(video: Path) -> None:
 def test_wrong_arguments_raise_and_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Name files"):
         vidclf_cli.classify([])
+    for wrong in (
+        {"top_k": -1},
+        {"min_confidence": 5},
+        {"frame_count": 0},
+        {"jobs": 0},
+        {"device": "gpu"},
+        {"limits": 3},
+    ):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            vidclf_cli.classify(tmp_path, **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="There is no file"):
         vidclf_cli.classify(tmp_path / "missing")
 

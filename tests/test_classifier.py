@@ -152,7 +152,7 @@ def test_missing_folder_unreadable_and_unknown_names_are_refused(tmp_path: Path)
 def test_an_onnx_file_without_our_description_is_refused_with_a_hint(tmp_path: Path) -> None:
     text = refusal(write(tmp_path, None))
     assert "no vidclf classifier" in text
-    assert "vidclf train" in text
+    assert "vidclf models" in text
 
 
 def test_an_absurd_size_is_refused_without_reading_it(tmp_path: Path) -> None:

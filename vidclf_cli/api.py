@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from vidclf_cli.classifier import Classifier
 from vidclf_cli.classifier import load_classifier as _load_classifier
@@ -21,6 +23,7 @@ from vidclf_cli.pipeline.options import (
 from vidclf_cli.pipeline.run import CacheFilling, Classification, Job
 from vidclf_cli.pipeline.statistics import Statistics
 from vidclf_cli.records import Result
+from vidclf_cli.zero_shot import parse_labels
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[Result, Statistics], None]
@@ -30,10 +33,10 @@ def classify(
     paths: PathLike | Iterable[PathLike],
     *,
     model: PathLike = DEFAULT_MODEL,
-    labels: Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     top_k: int = DEFAULT_TOP_K,
     min_confidence: float | None = None,
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     frame_count: int = DEFAULT_FRAME_COUNT,
     jobs: int | None = None,
     device: Device = "auto",
@@ -50,7 +53,8 @@ def classify(
     Args:
         paths: Files, or folders that are searched recursively.
         model: Name of a shipped classifier, or a classifier file.
-        labels: Labels given as words (zero-shot); then `model` is not used.
+        labels: Labels given as words (zero-shot), as a list or as the command takes them ("a,b" or
+            "@file"); then `model` is not used.
         top_k: How many alternatives each prediction lists.
         min_confidence: Below it a video is unknown; None is the classifier's own.
         exclude: Globs of paths and names to leave out.
@@ -70,7 +74,10 @@ def classify(
         CacheError: The cache cannot be used or written.
     """
     run = _run_options(exclude, frame_count, jobs, device, cache_dir, verify_content, limits)
-    chosen = ClassifyOptions(os.fspath(model), tuple(labels), top_k, min_confidence)
+    _check_range("top_k", top_k, 0)
+    _check_range("min_confidence", min_confidence, 0, 1)
+    words = parse_labels(labels) if isinstance(labels, str) else tuple(labels)
+    chosen = ClassifyOptions(os.fspath(model), words, top_k, min_confidence)
     with Classification(_paths(paths), chosen, run) as job:
         return _results(job, progress)
 
@@ -78,7 +85,7 @@ def classify(
 def embed(
     paths: PathLike | Iterable[PathLike],
     *,
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     frame_count: int = DEFAULT_FRAME_COUNT,
     jobs: int | None = None,
     device: Device = "auto",
@@ -130,7 +137,7 @@ def _paths(paths: PathLike | Iterable[PathLike]) -> tuple[Path, ...]:
 
 
 def _run_options(
-    exclude: Sequence[str],
+    exclude: str | Sequence[str],
     frame_count: int,
     jobs: int | None,
     device: Device,
@@ -138,8 +145,14 @@ def _run_options(
     verify_content: bool,
     limits: Limits | None,
 ) -> RunOptions:
+    _check_range("frame_count", frame_count, 1)
+    _check_range("jobs", jobs, 1)
+    if device not in get_args(Device):
+        raise UsageError(f"device {device!r} is not known.", f"It is one of {', '.join(get_args(Device))}.")
+    if limits is not None and not isinstance(limits, Limits):
+        raise UsageError("limits is no vidclf_cli.media.types.Limits.", "Give e.g. Limits(seconds=30).")
     return RunOptions(
-        exclude=tuple(exclude),
+        exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
         frame_count=frame_count,
         jobs=jobs,
         device=device,
@@ -147,3 +160,9 @@ def _run_options(
         verify_content=verify_content,
         limits=limits or Limits(),
     )
+
+
+def _check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+    if value is not None and not least <= value <= most:
+        span = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise UsageError(f"{name} is {value}.", f"It must be {span}.")

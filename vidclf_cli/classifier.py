@@ -26,7 +26,7 @@ _SIZE_LIMIT = 512 << 20  # Bytes. The largest network of the paper with every lo
 _ONNX_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _BATCH = 1024
 _DEVICE = Device("cpu", "a few thousand numbers per video")
-_MAKE_ONE = "Make a classifier with `vidclf train`, or name a shipped one (`vidclf models`)."
+_MAKE_ONE = "Name a classifier file made for vidclf, or a shipped one (`vidclf models`)."
 
 
 class Classifier:

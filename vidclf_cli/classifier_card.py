@@ -15,7 +15,7 @@ METADATA_KEY = "vidclf"
 FORMAT_VERSION = 1
 _TEXT_LIMIT = 4_000_000  # Characters; 100,000 labels of 40 characters.
 _LABEL_LIMIT = 500  # Characters of one label.
-_DAMAGED = "Make it again with `vidclf train`, or ask whoever made it."
+_DAMAGED = "Make it again, or ask whoever made it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,10 @@ class Decision:
         return Prediction(labels, float(probabilities[shown]), alternatives, evidence, reason)
 
     def _too_low(self, best: int, confidence: float) -> Reason:
-        guess = f"best guess {self.labels[best]} {confidence:.2f} is below {self.bars[best]:.2f}"
+        bar = self.bars[best]
+        # As many digits as tell them apart: "0.50 is below 0.50" would look like a fault.
+        digits = next((count for count in (2, 3) if f"{confidence:.{count}f}" != f"{bar:.{count}f}"), 4)
+        guess = f"best guess {self.labels[best]} {confidence:.{digits}f} is below {bar:.{digits}f}"
         return Reason(Code.LOW_CONFIDENCE, guess)
 
 

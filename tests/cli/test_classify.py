@@ -48,7 +48,7 @@ def test_every_video_is_a_row_and_a_failed_one_makes_exit_code_1(vidclf: Run, fo
     assert done.stdout == ""
     first, *_ = done.stderr.splitlines()
     assert all(word in first for word in ("topics-10", "cpu", "cache"))
-    assert "1 other files ignored" in done.stderr
+    assert "1 other file ignored" in done.stderr
 
 
 def test_a_second_run_computes_nothing_and_gives_the_same_bytes(vidclf: Run, folder: Path) -> None:
@@ -108,6 +108,7 @@ def test_a_table_for_people_shows_names_as_text(vidclf: Run, folder: Path) -> No
         (("videos", "--model", "videos/notes.txt"), "notes.txt"),
         (("videos", "--labels", "one"), "--labels"),
         (("videos", "--device", "cuda"), "--device"),
+        (("videos", "--labels", "@missing.txt"), "missing.txt"),
     ],
 )
 def test_what_cannot_work_is_one_line_that_says_what_to_do(
@@ -220,3 +221,9 @@ def test_two_runs_over_one_cache_at_the_same_time_lose_nothing(vidclf: Run, fold
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     assert "2 from the cache" in vidclf("classify", folder, "--out", "again.csv").stderr
+
+
+def test_labels_and_a_classifier_together_are_wrong_usage(vidclf: Run, folder: Path) -> None:
+    done = vidclf("classify", folder, "--labels", "a,b", "--model", "topics-24")
+    assert done.returncode == 2
+    assert "either --labels or --model" in done.stderr

@@ -44,6 +44,7 @@ def test_every_command_has_help(vidclf: Run, command: str) -> None:
     done = vidclf(command, "--help")
     assert done.returncode == 0
     assert "Usage:" in done.stdout
+    assert "\\b" not in done.stdout
 
 
 def test_the_command_line_reference_is_up_to_date() -> None:

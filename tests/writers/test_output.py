@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidclf_cli.errors import OutputError
+from vidclf_cli.errors import OutputError, UsageError
 from vidclf_cli.writers.output import check_writable, open_output
 
 
@@ -56,7 +56,7 @@ def test_an_error_inside_the_block_is_not_taken_for_one_of_the_output(tmp_path: 
 
 @pytest.mark.parametrize("target", ["", "no/such/folder/labels.csv"])
 def test_a_place_that_cannot_be_written_is_found_out_before_the_run(tmp_path: Path, target: str) -> None:
-    with pytest.raises(OutputError, match="--out"):
+    with pytest.raises(UsageError, match="--out"):
         check_writable(str(tmp_path / target))
 
 

@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130
 @click.version_option(__version__, "-V", "--version", prog_name="vidclf")
 @verbose_option
 def vidclf() -> None:
-    r"""Tag a folder of videos: labels with calibrated confidence and evidence, offline.
+    """Tag a folder of videos: labels with calibrated confidence and evidence, offline.
 
     \b
       vidclf classify ./videos --out labels.csv

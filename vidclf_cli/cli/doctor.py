@@ -35,4 +35,4 @@ def doctor(context: click.Context, cache_dir: Path | None) -> None:
 
 def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.state]
-    click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<18} {finding.text}")
+    click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<20} {finding.text}")

@@ -14,7 +14,7 @@ from vidclf_cli.cli.options import paths_argument, run_options, to_run_options
 @paths_argument
 @run_options
 def embed(paths: tuple[Path, ...], quiet: bool, **values: Any) -> int:
-    r"""Compute the vectors of videos and keep them in the cache; label nothing.
+    """Compute the vectors of videos and keep them in the cache; label nothing.
 
     Every space of the local embedder is filled: picture, concepts, sound and text. A later `classify` with
     any classifier or labels then reads no video at all. Run it from cron, or before a long journey.

@@ -8,7 +8,7 @@ import click
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    r"""List the shipped classifiers, or show one's card.
+    """List the shipped classifiers, or show one's card.
 
     \b
       vidclf models

@@ -28,7 +28,11 @@ cache_dir_option = click.option(
 
 _RUN_OPTIONS = (
     click.option(
-        "--exclude", multiple=True, metavar="GLOB", help="Leave out paths or names that match; repeatable."
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out files and folders of this name (`trailers`, `*.gif`), or with a `/` of this path "
+        "below the folder given (`movies/old*`). Upper and lower case differ. Repeatable.",
     ),
     click.option(
         "--frames",

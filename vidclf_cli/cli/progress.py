@@ -75,24 +75,30 @@ def show_summary(job: Job, target: str | None, quiet: bool) -> None:
         return
     click.echo(_summary(statistics, target), err=True)
     if not job.library.videos:
-        click.echo("No video was found. Name files or folders that hold videos.", err=True)
+        click.echo(
+            "No video was found. Name files or folders that hold videos; --exclude may leave out too much.",
+            err=True,
+        )
 
 
 def _summary(statistics: Statistics, target: str | None) -> str:
     from vidclf_cli.records import Status
 
     counts = statistics.status_counts
-    parts = [
-        f"{statistics.finished_count} videos in {statistics.elapsed_seconds:.1f} s ({_rate(statistics)})"
-    ]
+    finished = _count(statistics.finished_count, "video")
+    parts = [f"{finished} in {statistics.elapsed_seconds:.1f} s ({_rate(statistics)})"]
     parts += [f"{counts[status]} {status.value}" for status in Status if counts[status]]
     line = f"{parts[0]}: {', '.join(parts[1:])}" if parts[1:] else parts[0]
     line += f"; {statistics.cached_count} from the cache"
     if statistics.other_count:
-        line += f"; {statistics.other_count} other files ignored"
+        line += f"; {_count(statistics.other_count, 'other file')} ignored"
     if target not in (None, "-"):
         line += f". Written to {target}"
     return line
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _rate(statistics: Statistics) -> str:

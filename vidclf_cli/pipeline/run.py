@@ -108,7 +108,8 @@ class Job(ABC):
 
     def _where(self) -> str:
         return (
-            f"local embedder on {self.device.name} ({self.device.reason}), {self.reader_count} readers; "
+            f"local embedder on {self.device.name} ({self.device.reason}), videos read at a time: "
+            f"{self.reader_count}; "
             f"cache {self.cache.folder}"
         )
 
@@ -131,7 +132,7 @@ class Classification(Job):
         super().__init__(paths, options)
         self._scorer = scorer or ZeroShot(choice.labels, self._text_embedder)
         chosen = "the default" if choice.model == DEFAULT_MODEL else "chosen"
-        self._why = "labels given" if choice.labels else chosen
+        self._why = "given as words" if choice.labels else chosen
         self._decision = Decision.for_scorer(self._scorer, choice.top_k, choice.min_confidence)
 
     @property

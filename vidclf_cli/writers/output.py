@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from vidclf_cli.errors import OutputError
+from vidclf_cli.errors import OutputError, UsageError
 
 STDOUT = "-"
 
@@ -62,22 +62,27 @@ def check_writable(target: str) -> None:
     """Find out before a long run whether its output can be written.
 
     Raises:
-        OutputError: It cannot.
+        UsageError: It cannot.
     """
     if target == STDOUT:
         return
     path = Path(target)
     refuse_folder(path)
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _writing(path):
+    try:
         probe.touch()
         probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write {path}: {error.strerror or error}.",
+            "Give --out a place that exists and can be written.",
+        ) from error
 
 
 def refuse_folder(path: Path) -> None:
-    """Raise OutputError when the place of the output is a folder."""
+    """Raise UsageError when the place of the output is a folder."""
     if path.is_dir():
-        raise OutputError(f"Cannot write {path}: it is a folder.", "Name a file with --out, e.g. labels.csv.")
+        raise UsageError(f"Cannot write {path}: it is a folder.", "Name a file with --out, e.g. labels.csv.")
 
 
 class _FileStream(io.TextIOWrapper):
