@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
-from vidclf_cli.cli import vidclf
+from vidclf_cli.cli.app import vidclf
 
 TARGET = Path(__file__).with_name("cli.md")
 _WIDTH = 100

@@ -72,6 +72,7 @@ def classify(
     Raises:
         UsageError: A path that does not exist, a label list or a classifier that cannot be used.
         CacheError: The cache cannot be used or written.
+        EncoderError: A shipped encoder is missing, altered or cannot be loaded.
     """
     run = _run_options(exclude, frame_count, jobs, device, cache_dir, verify_content, limits)
     _check_range("top_k", top_k, 0)

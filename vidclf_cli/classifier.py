@@ -212,6 +212,8 @@ def _read(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ClassifierError(f"{path} is a folder, not a classifier.", _MAKE_ONE)
+        if path.exists() and not path.is_file():
+            raise ClassifierError(f"{path} is no regular file.", _MAKE_ONE)
         size = path.stat().st_size
         if size > _SIZE_LIMIT:
             raise ClassifierError(

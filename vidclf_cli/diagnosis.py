@@ -118,9 +118,8 @@ def _device() -> Iterator[Finding]:
     from vidclf_cli.embedders.local import LocalVisual
     from vidclf_cli.runtime import choose_device
 
-    device = choose_device("auto")
-    provider = LocalVisual(device=device).provider
-    yield Finding("device", "ok", f"{provider} runs the encoder ({device.reason})")
+    encoder = LocalVisual(device=choose_device("auto"))
+    yield Finding("device", "ok", f"{encoder.provider} runs the encoder ({encoder.device.reason})")
 
 
 def _cache(folder: Path) -> Iterator[Finding]:

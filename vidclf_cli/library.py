@@ -43,6 +43,10 @@ class Problem:
     path: Path
     text: str
 
+    def __str__(self) -> str:
+        """Return place and reason in one line."""
+        return f"{id_of(str(self.path))}: {self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Library:

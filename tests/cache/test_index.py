@@ -90,3 +90,20 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="--cache-dir"):
         FingerprintIndex(tmp_path / "file" / "index.sqlite")
+
+
+def test_what_is_no_fingerprint_is_not_believed(tmp_path: Path, video: Video) -> None:
+    index = FingerprintIndex(tmp_path / "index.sqlite")
+    index.put(video, "blocks", "../../../../tmp/evil")
+    index.flush()
+    assert index.get(video, "blocks") is None
+    index.close()
+
+
+def test_a_newer_index_is_refused_with_an_instruction(tmp_path: Path) -> None:
+    FingerprintIndex(tmp_path / "index.sqlite").close()
+    with sqlite3.connect(tmp_path / "index.sqlite") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(CacheError, match="Update vidclf"):
+        FingerprintIndex(tmp_path / "index.sqlite")

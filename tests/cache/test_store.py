@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from vidclf_cli.cache.store import EmbeddingStore, NewerSchemaError, dataset_name
+from vidclf_cli.cache.database import NewerSchemaError
+from vidclf_cli.cache.store import EmbeddingStore, dataset_name
 from vidclf_cli.errors import CacheError
 from vidclf_cli.spaces import Embedding, Space
 
@@ -143,3 +145,57 @@ def test_the_layout_is_the_documented_one(store: EmbeddingStore) -> None:
         assert file[dataset_name(VISUAL)].dtype == np.float32
         assert "record" in file[dataset_name(VISUAL)].attrs
         assert bytes(file["raw_features/probe"][:]) == b'{"container":"mp4"}'
+
+
+def test_a_flipped_bit_of_the_probe_is_noticed(store: EmbeddingStore) -> None:
+    store.write(FINGERPRINT, {"duration_seconds": 12.0}, {VISUAL: _embedding(VISUAL)})
+    path = store.path(FINGERPRINT)
+    path.write_bytes(path.read_bytes().replace(b'"duration_seconds":12.0', b'"duration_seconds":92.0'))
+    assert store.read(FINGERPRINT, [VISUAL]).probe is None
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs permissions that hold for this user")
+def test_what_the_system_refuses_is_not_taken_for_damage(store: EmbeddingStore) -> None:
+    store.write(FINGERPRINT, {}, {VISUAL: _embedding(VISUAL)})
+    store.path(FINGERPRINT).chmod(0)
+    with pytest.raises(CacheError, match="--cache-dir"):
+        store.read(FINGERPRINT, [VISUAL])
+    assert store.path(FINGERPRINT).exists()
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_taken_for_damage(store: EmbeddingStore) -> None:
+    store.path(FINGERPRINT).mkdir(parents=True)
+    with pytest.raises(CacheError, match="--cache-dir"):
+        store.read(FINGERPRINT, [VISUAL])
+    with pytest.raises(CacheError, match="--cache-dir"):
+        store.write(FINGERPRINT, {}, {VISUAL: _embedding(VISUAL)})
+    assert store.path(FINGERPRINT).exists()
+
+
+_BIG_WRITER = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from vidclf_cli.cache.store import EmbeddingStore
+from vidclf_cli.errors import CacheError
+from vidclf_cli.spaces import Embedding, Space
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # a file cannot grow further: as on a full disk
+space = Space("local/net@1/visual", "", "visual", 2000, "frames-8")
+try:
+    embedding = Embedding(np.ones(2000, np.float32), 1)
+    EmbeddingStore(Path(sys.argv[1])).write("ab" + "0" * 38, {}, {space: embedding})
+except CacheError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _BIG_WRITER, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert "Free some space" in done.stdout
+    assert [file for file in (tmp_path / "videos").rglob("*") if file.is_file()] == []

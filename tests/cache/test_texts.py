@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,3 +96,19 @@ def test_a_damaged_store_is_set_aside_and_made_again(tmp_path: Path, keep: int) 
     assert store.count() == 1
     store.close()
     assert path.with_name("texts.sqlite.damaged").exists()
+
+
+def test_a_flipped_bit_of_a_vector_is_noticed_and_the_text_computed_again(tmp_path: Path) -> None:
+    path = tmp_path / "texts.sqlite"
+    store = TextStore(path)
+    CachedTextEmbedder(LetterCounts(), store).embed(["abc"])
+    store.close()
+    with sqlite3.connect(path) as other:
+        (stored,) = other.execute("SELECT vector FROM texts").fetchone()
+        other.execute("UPDATE texts SET vector = ?", (bytes([stored[0] ^ 1]) + stored[1:],))
+    other.close()
+    again = LetterCounts()
+    store = TextStore(path)
+    assert CachedTextEmbedder(again, store).embed(["abc"]).tolist() == [[1, 1, 1]]
+    assert again.asked == ["abc"]
+    store.close()

@@ -54,7 +54,7 @@ def test_an_error_inside_the_block_is_not_taken_for_one_of_the_output(tmp_path: 
         (tmp_path / "missing").read_bytes()
 
 
-@pytest.mark.parametrize("target", ["", "no/such/folder/labels.csv"])
+@pytest.mark.parametrize("target", [".", "no/such/folder/labels.csv"])
 def test_a_place_that_cannot_be_written_is_found_out_before_the_run(tmp_path: Path, target: str) -> None:
     with pytest.raises(UsageError, match="--out"):
         check_writable(str(tmp_path / target))
@@ -68,3 +68,24 @@ def test_standard_output_gets_utf8_and_plain_line_ends_whatever_the_console_spea
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=True)
     assert done.stdout == "Größe 😀\n".encode()
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    with open_output(str(tmp_path / "link.csv")) as stream:
+        stream.write("new")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == "new"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes of POSIX")
+def test_what_is_no_regular_file_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_writable(str(pipe))
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    with open_output(str(pipe)) as stream:
+        stream.write("rows")
+    assert reader.communicate(timeout=10)[0] == b"rows"
+    assert pipe.is_fifo()

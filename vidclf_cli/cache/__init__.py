@@ -9,10 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from vidclf_cli.cache.database import NewerSchemaError
 from vidclf_cli.cache.fingerprint import fingerprint
 from vidclf_cli.cache.index import FingerprintIndex
-from vidclf_cli.cache.store import EmbeddingStore, NewerSchemaError, Stored
+from vidclf_cli.cache.store import EmbeddingStore, Stored
 from vidclf_cli.cache.texts import CachedTextEmbedder, TextStore
+from vidclf_cli.errors import CacheError
 from vidclf_cli.records import Video
 
 __all__ = ["Cache", "CachedTextEmbedder", "NewerSchemaError", "Size", "Stored", "default_folder", "measure"]
@@ -46,9 +48,16 @@ def measure(folder: Path) -> Size:
         CacheError: The folder cannot be read.
     """
     video_count = damaged_count = byte_count = 0
-    for file in folder.rglob("*"):
+    try:
+        files = [file for file in folder.rglob("*") if file.is_file()]
+    except OSError as error:
+        raise CacheError(
+            f"Cannot read the cache folder {folder}: {error.strerror}.",
+            "Check who may read it, or choose another folder with --cache-dir.",
+        ) from error
+    for file in files:
         with contextlib.suppress(OSError):  # another run may have renamed it
-            byte_count += file.stat().st_size if file.is_file() else 0
+            byte_count += file.stat().st_size
         video_count += file.suffix == ".h5" and not file.name.startswith(".")
         damaged_count += file.suffix == ".damaged"
     text_count = 0

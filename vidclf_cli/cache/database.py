@@ -10,6 +10,11 @@ from vidclf_cli.errors import CacheError
 
 _log = logging.getLogger(__name__)
 BUSY_SECONDS = 30.0
+SCHEMA = 1
+
+
+class NewerSchemaError(CacheError):
+    """The cache was written by a newer version."""
 
 
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
@@ -53,10 +58,11 @@ def renew_database(
 
 def unusable(path: Path, error: Exception) -> CacheError:
     """Return the error that tells the user what to do about a cache file that cannot be used."""
-    return CacheError(
-        f"Cannot use the cache file {path}: {error}.",
-        "Free some space, or choose a folder that can be written with --cache-dir.",
-    )
+    if "locked" in str(error):
+        advice = "Another run holds it: try again when that has finished."
+    else:
+        advice = "Free some space, or choose a folder that can be written with --cache-dir."
+    return CacheError(f"Cannot use the cache file {path}: {error}.", advice)
 
 
 def _renew(path: Path, schema: str, error: sqlite3.DatabaseError) -> sqlite3.Connection:
@@ -75,8 +81,18 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
         # SQLite answers with another mode, and works too.
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(schema)
+        _check_schema(connection, path)
+        connection.executescript(f"{schema} PRAGMA user_version = {SCHEMA};")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise NewerSchemaError(
+            f"The cache file {path} was written by a newer vidclf (schema {version}, known: {SCHEMA}).",
+            "Update vidclf, or choose another folder with --cache-dir.",
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 
 from vidclf_cli.cache.database import open_database, renew_database
+from vidclf_cli.cache.fingerprint import DIGEST_BYTES
 from vidclf_cli.records import Video
 
 _SCHEMA = """
@@ -15,6 +17,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 """
 _BATCH = 64
+_FINGERPRINT = re.compile(f"[0-9a-f]{{{2 * DIGEST_BYTES}}}")
 
 
 class FingerprintIndex:
@@ -41,7 +44,8 @@ class FingerprintIndex:
         except sqlite3.DatabaseError as error:
             self._connection = renew_database(self._connection, self._path, _SCHEMA, error)
             return None
-        return str(row[0]) if row else None
+        # Fingerprints become file names: what is no fingerprint is not believed.
+        return row[0] if row and isinstance(row[0], str) and _FINGERPRINT.fullmatch(row[0]) else None
 
     def put(self, video: Video, kind: str, fingerprint: str) -> None:
         """Remember the fingerprint of a file."""

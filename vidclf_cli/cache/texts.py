@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,8 +53,8 @@ class TextStore:
             marks = ",".join("?" * len(part))
             query = f"SELECT hash, vector FROM texts WHERE space=? AND hash IN ({marks})"
             for digest, payload in self._connection.execute(query, (number, *part)):
-                vector = np.frombuffer(payload, np.float32)
-                if vector.shape == (space.dimension,):
+                vector = _unpack(payload)
+                if vector is not None and vector.shape == (space.dimension,):
                     found[by_hash[digest]] = vector
         return found
 
@@ -64,9 +65,7 @@ class TextStore:
             CacheError: The store cannot be written.
         """
         number = self._number(space)
-        rows = [
-            (number, _hash(text), vector.astype(np.float32).tobytes()) for text, vector in vectors.items()
-        ]
+        rows = [(number, _hash(text), _pack(vector)) for text, vector in vectors.items()]
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR REPLACE INTO texts VALUES (?,?,?)", rows)
@@ -99,7 +98,6 @@ class CachedTextEmbedder:
     def __init__(self, embedder: TextEmbedder, store: TextStore) -> None:
         self._embedder = embedder
         self._store = store
-        self.computed_count = 0
 
     @property
     def space(self) -> Space:
@@ -113,11 +111,23 @@ class CachedTextEmbedder:
         if missing:
             vectors = dict(zip(missing, self._embedder.embed(missing), strict=True))
             self._store.write(self.space, vectors)
-            self.computed_count += len(missing)
             known |= vectors
         if not texts:
             return np.zeros((0, self.space.dimension), np.float32)
         return np.stack([known[text] for text in texts])
+
+
+def _pack(vector: NDArray[np.float32]) -> bytes:
+    payload = vector.astype("<f4").tobytes()
+    return payload + zlib.crc32(payload).to_bytes(4, "little")
+
+
+def _unpack(stored: bytes) -> NDArray[np.float32] | None:
+    """Return the vector, None when a bit of it was lost: it is computed again then."""
+    payload, check = stored[:-4], stored[-4:]
+    if zlib.crc32(payload).to_bytes(4, "little") != check:
+        return None
+    return np.frombuffer(payload, "<f4").astype(np.float32, copy=False)
 
 
 def _hash(text: str) -> bytes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidclf_cli.cli.options import paths_argument, run_options, to_run_options
+from vidclf_cli.cli.options import NumberRange, paths_argument, run_options, to_run_options
+from vidclf_cli.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
@@ -55,7 +56,7 @@ _TABLE = "table"
 )
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0.0, 1.0),
+    type=NumberRange(0.0, 1.0),
     help="Below it the label is `unknown`. [default: the classifier's own (0.5 of the shipped ones); for "
     "--labels 0.6 with two labels, 0.4 with three, 0.35 with more]",
 )
@@ -92,8 +93,8 @@ def classify(
         top_k=top_k,
         min_confidence=min_confidence,
     )
-    target = out or "-"
-    if format_name is None and out is None and sys.stdout.isatty():
+    target = "-" if out is None else out
+    if format_name is None and out is None and is_terminal(sys.stdout):
         format_name = _TABLE
     return _run(paths, target, format_name, options, to_run_options(values), quiet)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from vidclf_cli.cli.terminal import printable
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
@@ -36,4 +38,4 @@ def show_model(model: str) -> None:
     """Show what a classifier is, what it was trained on, and how well it does."""
     from vidclf_cli.classifier import describe_classifier
 
-    click.echo(describe_classifier(model))
+    click.echo(printable(describe_classifier(model)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,14 +16,35 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class NamedPath(click.Path):
+    """A path that says something: an empty one (`"$UNSET"`) would be the current folder."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Refuse an empty string."""
+        if value == "":
+            self.fail("the path is empty; `.` is the current folder.", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers; `nan` is none, though it is neither too small nor too large."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Refuse what is no number."""
+        number = super().convert(value, parameter, context)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", parameter, context)
+        return number
+
+
 paths_argument = click.argument(
-    "paths", nargs=-1, required=True, metavar="PATHS...", type=click.Path(path_type=Path)
+    "paths", nargs=-1, required=True, metavar="PATHS...", type=NamedPath(path_type=Path)
 )
 
 cache_dir_option = click.option(
     "--cache-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="VIDCLF_CACHE_DIR",
+    type=NamedPath(file_okay=False, path_type=Path),
     help="Where vectors are kept between runs. [default: the user's cache folder; env VIDCLF_CACHE_DIR]",
 )
 
@@ -60,7 +82,7 @@ _RUN_OPTIONS = (
     ),
     click.option(
         "--time-limit",
-        type=click.FloatRange(min=0.1),
+        type=NumberRange(0.1, 86_400),
         default=60.0,
         show_default=True,
         metavar="SECONDS",
@@ -68,7 +90,7 @@ _RUN_OPTIONS = (
     ),
     click.option(
         "--memory-limit",
-        type=click.IntRange(min=64),
+        type=click.IntRange(64, 1 << 20),
         default=1024,
         show_default=True,
         metavar="MIB",
@@ -76,7 +98,7 @@ _RUN_OPTIONS = (
     ),
     click.option(
         "--max-frame-pixels",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, 1 << 30),
         default=8192 * 8192,
         show_default=True,
         metavar="N",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from vidclf_cli.cli.terminal import is_terminal, printable, say
 
 if TYPE_CHECKING:
     from vidclf_cli.pipeline.run import Job
@@ -21,16 +21,17 @@ _REFRESH_SECONDS = 0.25
 
 def show_start(job: Job, quiet: bool) -> None:
     """Say in one line what was chosen and why."""
-    if not quiet:
-        click.echo(job.description, err=True)
+    if quiet:
+        return
+    say(printable(job.description))
     for problem in job.library.problems:
-        click.echo(f"Warning: {problem}", err=True)
+        say(printable(f"Warning: {problem}"))
 
 
 @contextmanager
 def show_progress(job: Job, quiet: bool) -> Iterator[None]:
     """Show a bar with rate, remaining time and failures, only on a terminal."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_terminal(sys.stderr):
         yield
         return
     from rich.console import Console
@@ -73,12 +74,9 @@ def show_summary(job: Job, target: str | None, quiet: bool) -> None:
     _log.info("%-12s %8.2f s", "in all", statistics.elapsed_seconds)
     if quiet:
         return
-    click.echo(_summary(statistics, target), err=True)
+    say(printable(_summary(statistics, target)))
     if not job.library.videos:
-        click.echo(
-            "No video was found. Name files or folders that hold videos; --exclude may leave out too much.",
-            err=True,
-        )
+        say("No video was found. Name files or folders that hold videos; --exclude may leave out too much.")
 
 
 def _summary(statistics: Statistics, target: str | None) -> str:

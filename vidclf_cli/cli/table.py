@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from vidclf_cli.cli.terminal import printable
 from vidclf_cli.records import Prediction, Result, Status
 
 _COLOURS = {Status.OK: "green", Status.UNKNOWN: "yellow", Status.FAILED: "red"}
@@ -32,10 +33,10 @@ class TableWriter:
         label = "|".join(prediction.labels) if prediction and prediction.labels else result.status.value
         self._table.add_row(
             # Text, not markup: a file may be named `[red]`. Control characters must not reach the terminal.
-            Text(_printable(result.video.id)),
+            Text(printable(result.video.id).replace("\n", "\\n")),
             Text(label, style=_COLOURS[result.status]),
             f"{prediction.confidence:.2f}" if prediction else "",
-            Text(_printable(_because(result, prediction))),
+            Text(printable(_because(result, prediction))),
         )
 
     def finish(self) -> None:
@@ -54,7 +55,3 @@ def _because(result: Result, prediction: Prediction | None) -> str:
         return ""
     found = prediction.evidence[:_EVIDENCE_COUNT]
     return ", ".join(f"{item.what} {item.weight:.2f}" for item in found)
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import types
@@ -34,7 +35,7 @@ def launch_context() -> Any:
         return _SpawnContext()
     from multiprocessing import forkserver
 
-    with _launching, _clean_environment(), _no_main_module():
+    with _launching, _clean_environment(), _no_main_module(), _interrupt_blocked():
         multiprocessing.set_forkserver_preload(_PRELOADED)
         try:
             forkserver.ensure_running()
@@ -90,6 +91,22 @@ def _clean_environment() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupt_blocked() -> Iterator[None]:
+    """Start a process that Ctrl-C does not reach: the fork server would answer it with a traceback.
+
+    A blocked signal stays blocked in the child; the parent gets one that came meanwhile afterwards.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -72,7 +72,9 @@ def compose(sources: Sequence[tuple[str, Fields]]) -> MetadataText:
         for title in fields.titles[:4]:
             sentences.add(name, clean_title(_clean_line(title[:_RAW_LIMIT]))[:_TITLE_LIMIT])
     for name, fields in sources:
-        sentences.add(name, ", ".join(_unique(map(_clean_line, fields.names[:3])))[:_TITLE_LIMIT])
+        sentences.add(
+            name, ", ".join(_unique(_clean_line(who[:_RAW_LIMIT]) for who in fields.names[:3]))[:_TITLE_LIMIT]
+        )
         sentences.add(name, _keywords(fields.keywords[:100]))
     for name, fields in sources:
         room = _PASSAGE_LIMIT

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from vidclf_cli.cache import Cache
 from vidclf_cli.embedders.base import SampleEmbedder
-from vidclf_cli.errors import Code, MediaError, Reason
+from vidclf_cli.errors import Code, MediaError, Reason, VidclfError
 from vidclf_cli.media.types import Sample, SampleRequest
 from vidclf_cli.pipeline.statistics import Statistics
 from vidclf_cli.records import Video
@@ -97,6 +97,7 @@ class VideoEmbedding:
 
         Raises:
             CacheError: The cache cannot be written.
+            EncoderError: An encoder is missing, altered or cannot be loaded.
         """
         source = iter(videos)
         slots: deque[_Slot] = deque()
@@ -140,7 +141,7 @@ class VideoEmbedding:
             for embedder in self._embedders
             if any(space.id not in known for space in embedder.spaces)
         )
-        if stored.probe is not None and not slot.missing:
+        if stored.probe is not None and _is_probe(stored.probe) and not slot.missing:
             self._statistics.cached_count += 1
             self._finish(slot, Embedded(slot.video, stored.probe, slot.vectors))
             return
@@ -159,6 +160,8 @@ class VideoEmbedding:
     def _embed_and_store(self, read: Sequence[tuple[_Slot, Sample]]) -> None:
         try:
             made = self._embed(read)
+        except VidclfError:
+            raise  # an encoder that is altered, or a device that is not there, is so for every video
         except Exception as error:  # noqa: BLE001 - an encoder's fault costs its video, not the run
             if len(read) == 1:
                 self._fail_internally(read[0][0], error)
@@ -228,6 +231,12 @@ class VideoEmbedding:
 
 def _unreadable(error: OSError) -> Reason:
     return Reason(Code.UNREADABLE, f"the file cannot be read ({error.strerror or error})")
+
+
+def _is_probe(probe: Mapping[str, Any]) -> bool:
+    """Tell whether what the cache says of a file has the types that are relied on."""
+    duration, tags = probe.get("duration_seconds"), probe.get("tags")
+    return (duration is None or isinstance(duration, int | float)) and isinstance(tags, dict)
 
 
 def _has_changed(video: Video) -> bool:

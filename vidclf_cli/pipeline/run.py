@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -36,6 +37,16 @@ _MOST_READERS = 16
 """By default: more would wait for the encoder and for the disk."""
 
 
+def _readers_by_open_files() -> int:
+    """Return how many readers the limit of open files allows: pipes and locks take about 8 of each."""
+    if sys.platform == "win32":
+        return _MOST_READERS
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, (limit - 64) // 8) if limit != resource.RLIM_INFINITY else 1 << 16
+
+
 class Job(ABC):
     """What `classify` and `embed` share: the videos, the cache, the embedders, the readers.
 
@@ -57,8 +68,12 @@ class Job(ABC):
         self.device = choose_device(options.device)
         cores = usable_core_count()
         encoder_threads = max(1, cores // _ENCODER_SHARE)
-        self.reader_count = options.jobs or min(_MOST_READERS, max(1, cores - encoder_threads + 1))
+        wanted = options.jobs or min(_MOST_READERS, max(1, cores - encoder_threads + 1))
+        self.reader_count = min(wanted, _readers_by_open_files())
         self._visual = LocalVisual(options.frame_count, self.device, encoder_threads)
+        if self.device.name == "cuda":
+            # Whether CUDA really starts shows only when the encoder is opened.
+            self.device = self._visual.device
         with self.statistics.timed("find"):
             self.library = find_videos(paths, options.exclude)
         self.statistics.found_count = len(self.library.videos)
@@ -71,8 +86,8 @@ class Job(ABC):
 
     @property
     def exit_code(self) -> int:
-        """0 when every video was read, 1 when some failed."""
-        return 1 if self.statistics.status_counts[Status.FAILED] else 0
+        """0 when everything was found and read, 1 when some failed or a folder could not be looked into."""
+        return 1 if self.statistics.status_counts[Status.FAILED] or self.library.problems else 0
 
     @property
     @abstractmethod

@@ -22,7 +22,6 @@ class Statistics:
         reason_counts: Failed and unknown rows per reason code.
         decoded_count: Videos that were read.
         cached_count: Videos whose vectors were all cached.
-        text_count: Texts that were embedded.
         seconds: Per stage, of the main process; `decode` is the workers' own time, all workers together.
     """
 
@@ -32,7 +31,6 @@ class Statistics:
     reason_counts: Counter[str] = field(default_factory=Counter)
     decoded_count: int = 0
     cached_count: int = 0
-    text_count: int = 0
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     started: float = field(default_factory=time.perf_counter)
 

@@ -17,18 +17,16 @@ class CsvWriter:
 
     Args:
         stream: Opened with `newline=""`.
-        columns: Which columns, by default all of them.
     """
 
-    def __init__(self, stream: TextIO, columns: Iterable[str] = COLUMNS) -> None:
-        self._columns = tuple(columns)
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._write_cells(self._columns)
+        self._write_cells(COLUMNS)
 
     def write(self, result: Result) -> None:
         """Write one row."""
         row = to_row(result)
-        self._write_cells(_cell(row[column]) for column in self._columns)
+        self._write_cells(_cell(row[column]) for column in COLUMNS)
 
     def _write_cells(self, cells: Iterable[str]) -> None:
         self._stream.write(",".join(map(_quote, cells)) + "\n")

@@ -33,8 +33,14 @@ def open_output(target: str) -> Iterator[TextIO]:
         with _open_stdout() as stream:
             yield stream
         return
-    path = Path(target)
-    refuse_folder(path)
+    path = _place(target)
+    if path.exists() and not path.is_file():
+        # A device or a pipe (`--out /dev/stderr`) is written to, never replaced.
+        with _writing(path):
+            stream = _FileStream(path, path)
+        with stream, _writing(path):
+            yield stream
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _writing(path):
@@ -66,23 +72,41 @@ def check_writable(target: str) -> None:
     """
     if target == STDOUT:
         return
-    path = Path(target)
-    refuse_folder(path)
+    path = _place(target)
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            return
         probe.touch()
         probe.unlink()
     except OSError as error:
+        raise _no_place(path, error) from error
+
+
+def _place(target: str) -> Path:
+    """Return where the output goes: behind a symbolic link what it leads to.
+
+    Raises:
+        UsageError: There is a folder, or nobody can tell.
+    """
+    path = Path(target)
+    try:
+        path = path.resolve() if path.is_symlink() else path
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError) as error:
+        raise _no_place(path, error) from error
+    if is_folder or not target:
         raise UsageError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Give --out a place that exists and can be written.",
-        ) from error
+            f"Cannot write {target!r}: it is no file.", "Name a file with --out, e.g. labels.csv."
+        )
+    return path
 
 
-def refuse_folder(path: Path) -> None:
-    """Raise UsageError when the place of the output is a folder."""
-    if path.is_dir():
-        raise UsageError(f"Cannot write {path}: it is a folder.", "Name a file with --out, e.g. labels.csv.")
+def _no_place(path: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"Cannot write {path}: {getattr(error, 'strerror', None) or error}.",
+        "Give --out a place that exists and can be written.",
+    )
 
 
 class _FileStream(io.TextIOWrapper):
@@ -110,6 +134,8 @@ def _writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _open_stdout() -> Iterator[TextIO]:
+    if sys.stdout is None:
+        raise UsageError("Standard output is closed.", "Name a file with --out.")
     # A wrapper of our own: the console's encoding and line ends must not change the data.
     binary = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "w", closefd=False))
     stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")

@@ -21,9 +21,8 @@ COLUMNS = (
     "segment_end_seconds",
     "model",
 )
-"""The columns, in this order, part of the output format. Those that hold a list are `LIST_COLUMNS`."""
+"""The columns, in this order, part of the output format."""
 
-LIST_COLUMNS = frozenset({"alternatives", "evidence", "modalities"})
 _DIGITS = 4  # of a confidence: more would suggest a precision that is not there
 
 
