@@ -28,7 +28,7 @@ class Plan:
     """
 
     short_count: int = 24
-    long_count: int = 8
+    long_count: int = 20
     few: int = 2
     small_count: int = 100
     large_count: int = 2000

@@ -60,8 +60,8 @@ def run() -> int:
         discard_stdout()
         return 1
     except OSError as error:
-        # What was left for a standard output that takes nothing (`>/dev/full`).
+        # A standard output that takes nothing (`>/dev/full`), or no more files may be opened.
         discard_stdout()
-        say(f"Error: {error.strerror or error}. The output could not be written.")
+        say(f"Error: the system refused to go on: {error.strerror or error}.")
         return 1
     return code if isinstance(code, int) else 0
