@@ -154,11 +154,12 @@ def test_odd_names_are_rows(vidclf: Run, folder: Path) -> None:
     assert {rows[name]["status"] for name in expected} <= {"ok", "unknown"}
 
 
-def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def _start(folder: Path, *options: str, start_new_session: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*COMMAND, "classify", str(folder), "--out", str(folder.parent / "labels.csv"), *options],
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
         env=os.environ | {"VIDCLF_CACHE_DIR": str(folder.parent / "cache")},
     )
 
@@ -199,6 +200,20 @@ def test_ctrl_c_ends_within_2_seconds_and_the_next_run_goes_on(vidclf: Run, many
     summary = vidclf("classify", many, "--out", "labels.csv").stderr
     cached = int(summary.split(" from the cache")[0].split("; ")[-1])
     assert cached >= len(done)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_c_for_the_whole_group_while_workers_start_shows_no_traceback(folder: Path) -> None:
+    for hundredths in (0, 5, 10, 15, 20, 30):
+        process = _start(
+            folder, "--cache-dir", str(folder.parent / f"cache-{hundredths}"), start_new_session=True
+        )
+        assert process.stderr is not None
+        first = process.stderr.readline()  # the line before the first video
+        time.sleep(hundredths / 100)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=30)
+        assert "Traceback" not in errors, f"{hundredths}: {first}{errors}"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

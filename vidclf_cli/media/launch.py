@@ -19,7 +19,14 @@ from vidclf_cli.media.worker import is_secret
 # Workers share the cores with each other and with the encoder: no library starts threads of its own.
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # Loaded once by the fork server and shared by its workers.
-_PRELOADED = ["vidclf_cli.media.sample", "vidclf_cli.media.worker", "av", "numpy", "pebble"]
+_PRELOADED = [
+    "vidclf_cli.media.silence",
+    "vidclf_cli.media.sample",
+    "vidclf_cli.media.worker",
+    "av",
+    "numpy",
+    "pebble",
+]
 
 _launching = threading.RLock()
 
@@ -33,12 +40,14 @@ def launch_context() -> Any:
     """Return a multiprocessing context for workers; starts the fork server, which loads in the background."""
     if start_method() == "spawn":
         return _SpawnContext()
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
-    with _launching, _clean_environment(), _no_main_module(), _interrupt_blocked():
+    with _launching, _clean_environment(), _no_main_module():
+        resource_tracker.ensure_running()  # before the signal is blocked: starting it unblocks the signal
         multiprocessing.set_forkserver_preload(_PRELOADED)
         try:
-            forkserver.ensure_running()
+            with _interrupt_blocked():
+                forkserver.ensure_running()
         finally:
             multiprocessing.set_forkserver_preload(["__main__"])
     return _ForkServerContext()
