@@ -37,6 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 encoders: $(STAMP)
 	$(BIN)/python -m vidclf_train encoders
+	git diff --exit-code exported/encoders/SHA256SUMS  # what ships is what comes out
 
 clean:
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -227,6 +228,22 @@ def test_a_killed_run_leaves_no_process_behind(many: Path) -> None:
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
     assert not (many.parent / "labels.csv").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the readers by their parent, the fork server")
+def test_a_reader_that_dies_costs_one_row_at_most(many: Path) -> None:
+    process = _start(many, "--quiet")
+    _wait_for_work(many, process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    servers = {child.ppid() for child in children} - {process.pid}
+    reader = next(child for child in children if child.ppid() in servers)
+    reader.send_signal(signal.SIGSEGV)
+    process.communicate(timeout=120)
+    rows = read_rows(many.parent / "labels.csv")
+    crashed = [row["path"] for row in rows.values() if row["reason"].startswith("decoder-crashed")]
+    assert len(rows) == 303
+    assert len(crashed) <= 1
+    assert {row["path"] for row in rows.values() if row["status"] == "failed"} == {"broken.mp4", *crashed}
 
 
 def test_two_runs_over_one_cache_at_the_same_time_lose_nothing(vidclf: Run, folder: Path) -> None:

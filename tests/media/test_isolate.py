@@ -38,6 +38,15 @@ def pool() -> Iterator[DecodePool]:
         yield shared
 
 
+def kill_and_expect_nobody_left(parent: subprocess.Popen[str], children: list[psutil.Process]) -> None:
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=3)
+    for child in alive:
+        child.kill()
+    assert not alive
+
+
 def reason_of(future: Future[Any]) -> Code:
     with pytest.raises(MediaError) as caught:
         future.result(SOON)
@@ -217,12 +226,7 @@ def test_killing_the_parent_leaves_no_process_behind(tmp_path: Path, hang: str) 
         assert parent.stdout.readline() == "ready\n"
         children = psutil.Process(parent.pid).children(recursive=True)
         assert len(children) >= 4  # two workers, the fork server, the resource tracker
-        parent.kill()
-        parent.wait()
-        _, alive = psutil.wait_procs(children, timeout=3)
-        for child in alive:
-            child.kill()
-        assert not alive
+        kill_and_expect_nobody_left(parent, children)
 
 
 def test_workers_that_are_spawned_are_fenced_in_as_well(tmp_path: Path) -> None:
@@ -248,12 +252,7 @@ def test_workers_that_are_spawned_are_fenced_in_as_well(tmp_path: Path) -> None:
         assert printed[1].startswith("decoder-crashed:")
         assert printed[3] == "ready\n"
         children = psutil.Process(parent.pid).children(recursive=True)
-        parent.kill()
-        parent.wait()
-        _, alive = psutil.wait_procs(children, timeout=3)
-        for child in alive:
-            child.kill()
-        assert not alive
+        kill_and_expect_nobody_left(parent, children)
 
 
 def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:

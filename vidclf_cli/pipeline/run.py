@@ -16,6 +16,7 @@ from vidclf_cli.classifier import load_classifier
 from vidclf_cli.decide import Decision
 from vidclf_cli.embedders.base import SampleEmbedder
 from vidclf_cli.embedders.local import LocalAudio, LocalMetadata, LocalVisual, concept_names
+from vidclf_cli.errors import UsageError
 from vidclf_cli.evidence import Explainer
 from vidclf_cli.library import find_videos
 from vidclf_cli.media.isolate import DecodePool
@@ -76,7 +77,6 @@ class Job(ABC):
             self.device = self._visual.device
         with self.statistics.timed("find"):
             self.library = find_videos(paths, options.exclude)
-        self.statistics.found_count = len(self.library.videos)
         self.statistics.other_count = self.library.other_count
         self._stack = ExitStack()
         folder = options.cache_folder or default_folder()
@@ -145,7 +145,11 @@ class Classification(Job):
         # Before the search: a wrong classifier is told at once, not after a million files.
         scorer: Scorer | None = None if choice.labels else load_classifier(choice.model)
         super().__init__(paths, options)
-        self._scorer = scorer or ZeroShot(choice.labels, self._text_embedder)
+        try:
+            self._scorer = scorer or ZeroShot(choice.labels, self._text_embedder)
+        except UsageError:
+            self._stack.close()  # nobody entered yet who would leave
+            raise
         chosen = "the default" if choice.model == DEFAULT_MODEL else "chosen"
         self._why = "given as words" if choice.labels else chosen
         self._decision = Decision.for_scorer(self._scorer, choice.top_k, choice.min_confidence)

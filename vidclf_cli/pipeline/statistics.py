@@ -16,7 +16,6 @@ class Statistics:
     """Counts and seconds of one run, updated while it goes on.
 
     Attributes:
-        found_count: Candidates found.
         other_count: Files that are no candidates.
         status_counts: Finished rows per status.
         reason_counts: Failed and unknown rows per reason code.
@@ -25,7 +24,6 @@ class Statistics:
         seconds: Per stage, of the main process; `decode` is the workers' own time, all workers together.
     """
 
-    found_count: int = 0
     other_count: int = 0
     status_counts: Counter[Status] = field(default_factory=Counter)
     reason_counts: Counter[str] = field(default_factory=Counter)
