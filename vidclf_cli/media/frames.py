@@ -29,25 +29,27 @@ class FrameScaler:
 
     Args:
         pixel_aspect: Width of a pixel over its height.
+        short_side: Of the pictures, in pixels.
     """
 
-    def __init__(self, pixel_aspect: float) -> None:
+    def __init__(self, pixel_aspect: float, short_side: int = FRAME_SHORT_SIDE) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._pixel_aspect = pixel_aspect
+        self._short_side = short_side
         self._reformatter = VideoReformatter()
 
     def picture(self, frame: VideoFrame) -> Frame:
-        """Return the upright RGB picture, short side 256, contiguous.
+        """Return the upright RGB picture, contiguous.
 
         Raises:
             av.error.FFmpegError: The pixel format cannot be converted.
         """
-        width, height = _target_size(frame.width * self._pixel_aspect, float(frame.height))
+        width, height = _target_size(frame.width * self._pixel_aspect, float(frame.height), self._short_side)
         rgb = self._scale(frame, width, height)
         if frame.color_trc == _PQ:
             rgb = _pq_table()[rgb]
-        rgb = _cut(rgb, frame.width * self._pixel_aspect, float(frame.height))
+        rgb = _cut(rgb, frame.width * self._pixel_aspect, float(frame.height), self._short_side)
         turns = -clockwise_quarter(frame.rotation) // 90
         return np.ascontiguousarray(np.rot90(rgb, turns) if turns else rgb)
 
@@ -104,15 +106,15 @@ def _matrix(frame: VideoFrame) -> int | None:
     return int(Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601)
 
 
-def _target_size(width: float, height: float) -> tuple[int, int]:
-    scale = FRAME_SHORT_SIDE / min(width, height)
+def _target_size(width: float, height: float, short_side: int) -> tuple[int, int]:
+    scale = short_side / min(width, height)
     return (
-        min(_SCALED_LONG_SIDE, max(FRAME_SHORT_SIDE, round(width * scale))),
-        min(_SCALED_LONG_SIDE, max(FRAME_SHORT_SIDE, round(height * scale))),
+        min(_SCALED_LONG_SIDE, max(short_side, round(width * scale))),
+        min(_SCALED_LONG_SIDE, max(short_side, round(height * scale))),
     )
 
 
-def _cut(rgb: Frame, width: float, height: float) -> Frame:
+def _cut(rgb: Frame, width: float, height: float, short_side: int) -> Frame:
     """Cut the long side to `MAX_ASPECT` times the short one, at the centre."""
     aspect = max(width, height) / min(width, height)
     if aspect <= MAX_ASPECT:
@@ -120,7 +122,7 @@ def _cut(rgb: Frame, width: float, height: float) -> Frame:
     axis = 1 if width > height else 0
     length = rgb.shape[axis]
     kept = length * MAX_ASPECT / aspect
-    wanted = FRAME_SHORT_SIDE * MAX_ASPECT
+    wanted = short_side * MAX_ASPECT
     # Beyond 32:1 the long side was squeezed to 8192: picking pixels undoes that.
     at = (length - kept) / 2 + (np.arange(wanted) + 0.5) * kept / wanted
     cut: Frame = np.take(rgb, np.clip(at.astype(np.intp), 0, length - 1), axis=axis)

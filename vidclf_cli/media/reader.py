@@ -189,8 +189,12 @@ class StreamReader:
                 return frame
         return None
 
-    def decode_from(self, key_seconds: float) -> Iterator[VideoFrame | None]:
+    def decode_from(self, key_seconds: float, *, every_frame: bool = False) -> Iterator[VideoFrame | None]:
         """Decode on from a keyframe, leaving out frames that no other frame refers to: half of the work.
+
+        Args:
+            key_seconds: When the keyframe is shown.
+            every_frame: Leave none out. (libdav1d does so all the same.)
 
         Yields:
             A frame, or None for a packet that gave none.
@@ -204,13 +208,15 @@ class StreamReader:
                 packet = self.key_packet()
                 at = None if packet is None else self.packet_seconds(packet)
             if packet is not None and at is not None and at < key_seconds + 1e-3:
-                yield from self.decode_on(packet)
+                yield from self.decode_on(packet, every_frame=every_frame)
                 return
 
-    def decode_on(self, first: Packet[VideoStream] | None = None) -> Iterator[VideoFrame | None]:
-        """Decode from here on, `first` before all; yields as `decode_from`."""
+    def decode_on(
+        self, first: Packet[VideoStream] | None = None, *, every_frame: bool = False
+    ) -> Iterator[VideoFrame | None]:
+        """Decode from here on, `first` before all; `every_frame` and what is yielded as in `decode_from`."""
         self._context.flush_buffers()
-        self._context.skip_frame = "NONREF"
+        self._context.skip_frame = self._skip_frame if every_frame else "NONREF"
         try:
             for packet in chain([] if first is None else [first], self.packets()):
                 frames: list[VideoFrame | None] = [*self._decode(packet)]

@@ -39,7 +39,7 @@ def read_sample(path: Path, request: SampleRequest, limits: Limits | None = None
 def _read(container: InputContainer, request: SampleRequest, limits: Limits) -> Sample:
     stream = find_video_stream(container)
     info = probe(container, stream)
-    _check_size(stream, limits)
+    check_size(stream, limits)
     picks: list[Pick] = []
     notes: list[str] = []
     if request.frame_count > 0:
@@ -48,7 +48,7 @@ def _read(container: InputContainer, request: SampleRequest, limits: Limits) -> 
         info, notes = frames.info, frames.notes
         if not picks:
             raise MediaError(Code.DAMAGED, "no frame could be decoded")
-        _check_moving(container, stream, picks)
+        check_moving(container, stream, len(picks))
     waveform = None
     if request.audio_seconds > 0:
         waveform, note = read_waveform(container, info.duration_seconds, request.audio_seconds)
@@ -62,7 +62,12 @@ def _read(container: InputContainer, request: SampleRequest, limits: Limits) -> 
     )
 
 
-def _check_size(stream: VideoStream, limits: Limits) -> None:
+def check_size(stream: VideoStream, limits: Limits) -> None:
+    """Refuse frames above the limit before any is decoded.
+
+    Raises:
+        MediaError: `frame-too-large`.
+    """
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.frame_pixels:
         raise MediaError(
@@ -72,10 +77,15 @@ def _check_size(stream: VideoStream, limits: Limits) -> None:
         )
 
 
-def _check_moving(container: InputContainer, stream: VideoStream, picks: list[Pick]) -> None:
+def check_moving(container: InputContainer, stream: VideoStream, frame_count: int) -> None:
+    """Refuse a picture that is no moving one.
+
+    Raises:
+        MediaError: `not-a-video`.
+    """
     brand = container.metadata.get("major_brand", "")
     picture = container.format.name in _PICTURE_CONTAINERS or (
         brand in _PICTURE_BRANDS and stream.frames == 1
     )
-    if picture and len(picks) == 1:
+    if picture and frame_count == 1:
         raise MediaError(Code.NOT_A_VIDEO, "a still picture")

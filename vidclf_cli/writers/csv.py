@@ -21,15 +21,17 @@ class CsvWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._write_cells(COLUMNS)
+        self._stream.write(csv_line(COLUMNS))
 
     def write(self, result: Result) -> None:
         """Write one row."""
         row = to_row(result)
-        self._write_cells(_cell(row[column]) for column in COLUMNS)
+        self._stream.write(csv_line(row[column] for column in COLUMNS))
 
-    def _write_cells(self, cells: Iterable[str]) -> None:
-        self._stream.write(",".join(map(_quote, cells)) + "\n")
+
+def csv_line(values: Iterable[Any]) -> str:
+    """Return one line of CSV with its end; no cell is one that a spreadsheet would run."""
+    return ",".join(_quote(_cell(value)) for value in values) + "\n"
 
 
 def _quote(cell: str) -> str:
