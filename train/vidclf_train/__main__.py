@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from vidclf_cli.errors import VidclfError
 
 COMMANDS = {
     "encoders": "vidclf_train.encoders:encoders",
     "topics": "vidclf_train.topics:topics",
+    "youtube8m": "vidclf_train.youtube8m.command:youtube8m",
     "zero-shot": "vidclf_train.zero_shot_report:zero_shot",
 }
 
@@ -29,6 +33,14 @@ class LazyGroup(click.Group):
         module_name, _, function_name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module_name), function_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what a user can meet becomes one line and an exit code, as in `vidclf`."""
+        try:
+            return super().invoke(ctx)
+        except VidclfError as error:
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(error.exit_code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the names alone: their help texts would import every module."""

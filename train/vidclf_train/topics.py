@@ -39,22 +39,8 @@ from vidclf_train.topics_text import (
     embed_entities,
     fit_text_head,
 )
-from vidclf_train.vocabulary import read_vocabulary, verticals_of
+from vidclf_train.vocabulary import PAPER_CLASSES, read_vocabulary, verticals_of
 from vidclf_train.zero_shot_fit import write_adaptation
-
-PAPER_CLASSES = (
-    "Arts & Entertainment",
-    "Autos & Vehicles",
-    "Business & Industrial",
-    "Computers & Electronics",
-    "Food & Drink",
-    "Games",
-    "Law & Government",
-    "Pets & Animals",
-    "Reference",
-    "Sports",
-)
-"""The ten classes of the paper; with all verticals that have entities there are 24."""
 
 MINIMUM_ENTITIES = 5
 """Real Estate has 6, the fewest; a vertical with fewer could not be cross-validated."""
