@@ -14,9 +14,16 @@ import pytest
 from onnx import helper, numpy_helper
 
 from tests.classifier_files import CONCEPTS, METADATA, document, small_model, write
-from vidclf_cli.classifier import describe_classifier, load_classifier, shipped_classifiers
+from vidclf_cli.classifier import (
+    check_can_embed,
+    describe_classifier,
+    load_classifier,
+    shipped_classifiers,
+)
 from vidclf_cli.errors import ClassifierError
 from vidclf_cli.onnx_file import NotOnnxError, summarize
+from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
+from vidclf_cli.pipeline.run import Classification
 from vidclf_cli.scoring import has_evidence
 
 
@@ -198,10 +205,6 @@ def inputs_with(**changes: Any) -> list[dict[str, Any]]:
         (json.dumps(document(metrics=[])), "`metrics` is no JSON object"),
         (json.dumps(document(inputs=[])), "names no inputs"),
         (json.dumps(document(inputs=[1])), "inputs is no JSON object"),
-        (
-            json.dumps(document(inputs=inputs_with(space="local/magic@9/visual"))),
-            "vectors of 'local/magic@9/visual'",
-        ),
         (json.dumps(document(inputs=inputs_with(space=METADATA))), "there twice"),
         (json.dumps(document(inputs=inputs_with(dimension=999))), "takes 999 numbers"),
         (json.dumps(document(inputs=inputs_with(dimension=True))), "dimension of an input"),
@@ -213,6 +216,19 @@ def inputs_with(**changes: Any) -> list[dict[str, Any]]:
 )
 def test_a_description_that_is_wrong_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     assert problem in refusal(write(tmp_path, text))
+
+
+def test_a_space_that_cannot_be_made_is_loaded_for_vectors_from_elsewhere_but_embeds_no_video(
+    tmp_path: Path,
+) -> None:
+    foreign = document(inputs=inputs_with(space="youtube8m/inception@1/visual"))
+    classifier = load_classifier(write(tmp_path, json.dumps(foreign)))
+    found = classifier.probabilities({"youtube8m/inception@1/visual": one_hot(1, 1000)})
+    assert found[0].argmax() == 1
+    with pytest.raises(ClassifierError, match="vectors of 'youtube8m/inception@1/visual'"):
+        check_can_embed(classifier)
+    with pytest.raises(ClassifierError, match="vectors of 'youtube8m/inception@1/visual'"):
+        Classification([tmp_path], ClassifyOptions(model=str(classifier.path)), RunOptions())
 
 
 def external_data(model: onnx.ModelProto) -> None:

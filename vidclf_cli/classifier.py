@@ -144,6 +144,19 @@ def load_classifier(model: str | Path) -> Classifier:
     return classifier
 
 
+def check_can_embed(classifier: Classifier) -> None:
+    """Check that videos can be embedded into every space that a classifier reads.
+
+    Raises:
+        ClassifierError: It reads a space that this vidclf cannot fill.
+    """
+    known = {space.id for space in local_spaces().values()}
+    for space in classifier.spaces:
+        if space not in known:
+            advice = f"This vidclf can make {', '.join(sorted(known))}. Upgrade it, or train again."
+            raise _refusal(classifier.path, f"it needs vectors of {space!r}", advice)
+
+
 def shipped_classifiers() -> tuple[str, ...]:
     """Return the names of the classifiers that ship with vidclf.
 
@@ -237,7 +250,7 @@ def _check_file(path: Path, data: bytes) -> ClassifierCard:
         )
     card = parse_card(summary.metadata[METADATA_KEY], str(path))
     _check_summary(path, summary)
-    _check_spaces(path, card)
+    _check_dimensions(path, card)
     return card
 
 
@@ -254,13 +267,11 @@ def _check_summary(path: Path, summary: OnnxSummary) -> None:
         )
 
 
-def _check_spaces(path: Path, card: ClassifierCard) -> None:
-    known = {space.id: space for space in local_spaces().values()}
+def _check_dimensions(path: Path, card: ClassifierCard) -> None:
+    """Hold the inputs against the spaces that are known; vectors of others may come from elsewhere."""
+    dimensions = {space.id: space.dimension for space in local_spaces().values()}
     for each in card.inputs:
-        if each.space not in known:
-            advice = f"This vidclf can make {', '.join(sorted(known))}. Upgrade it, or train again."
-            raise _refusal(path, f"it needs vectors of {each.space!r}", advice)
-        dimension = known[each.space].dimension
+        dimension = dimensions.get(each.space, each.dimension)
         if each.dimension != dimension:
             raise _refusal(path, f"it takes {each.dimension} numbers of {each.space}, which has {dimension}")
 

@@ -101,6 +101,14 @@ def parse_card(text: str, file_name: str) -> ClassifierCard:
     return _Parser(file_name).parse(text)
 
 
+def label_problem(label: str) -> str:
+    """Return why a text cannot be a label, to be read after `the label ...`; empty when it can."""
+    if not label.strip():
+        return "is empty"
+    too_long = len(label) > _LABEL_LIMIT
+    return "is too long or has control characters" if too_long or not label.isprintable() else ""
+
+
 class _Parser:
     """Checks values one by one; every complaint names the file and the key."""
 
@@ -150,8 +158,8 @@ class _Parser:
         for label in labels:
             if not isinstance(label, str) or not label.strip():
                 raise self._refusal("one of its labels is empty or no text")
-            if len(label) > _LABEL_LIMIT or not label.isprintable():
-                raise self._refusal(f"its label {label[:40]!r} is too long or has control characters")
+            if problem := label_problem(label):
+                raise self._refusal(f"its label {label[:40]!r} {problem}")
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise self._refusal(f"its label {twice!r} is there twice")

@@ -270,7 +270,8 @@ class _Reader:
             )
         if int(version) > FORMAT_VERSION:
             raise UsageError(
-                f"{self._path} is a dataset of format {version}, and this vidclf reads up to {FORMAT_VERSION}.",
+                f"{self._path} is a dataset of format {version}, "
+                f"and this vidclf reads up to {FORMAT_VERSION}.",
                 "Upgrade vidclf: `pip install --upgrade vidclf`.",
             )
         labels, task = self._labels(), self._task()

@@ -56,11 +56,13 @@ class Library:
         videos: Each real path once, in the order of `order_key`.
         other_count: Files inside folders that are no candidates, hidden and excluded ones not counted.
         problems: Folders and files that could not be read.
+        repeated: Other paths, links mostly, of files that are in `videos`.
     """
 
     videos: tuple[Video, ...]
     other_count: int
     problems: tuple[Problem, ...]
+    repeated: tuple[Path, ...] = ()
 
 
 def find_videos(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Library:
@@ -87,7 +89,34 @@ def find_videos(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Library:
         for path, root, status in search.found
     ]
     videos.sort(key=lambda video: order_key(video.id))
-    return Library(tuple(videos), search.other_count, tuple(search.problems))
+    return Library(tuple(videos), search.other_count, tuple(search.problems), tuple(search.repeated))
+
+
+def find_folders(root: Path, exclude: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Return the folders directly in a folder, links to folders too, in the order of `order_key`.
+
+    Hidden, excluded and systems' own folders are left out.
+
+    Args:
+        root: The folder.
+        exclude: Globs, as in `find_videos`.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    excluded = _Exclusion(exclude)
+    top = _Folder(str(root), os.path.realpath(root), root, os.path.realpath(root))
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError as error:
+        raise UsageError(f"{root} cannot be read ({error.strerror}).", "Check its permissions.") from error
+    wanted = (
+        name
+        for name in names
+        if name.lower() not in _SYSTEM_FOLDERS and not excluded(top, name, is_folder=True)
+    )
+    return tuple(root / name for name in sorted(wanted, key=lambda name: order_key(id_of(name))))
 
 
 def order_key(video_id: str) -> tuple[object, ...]:
@@ -164,6 +193,7 @@ class _Search:
         self.found: list[tuple[str, Path, os.stat_result]] = []
         self.problems: list[Problem] = []
         self.other_count = 0
+        self.repeated: list[Path] = []
         self._excluded = _Exclusion(exclude)
         self._real_files: set[str] = set()
         self._real_folders: set[str] = set()
@@ -252,6 +282,8 @@ class _Search:
         if real not in self._real_files:
             self._real_files.add(real)
             self.found.append((path, root, status))
+        else:
+            self.repeated.append(Path(path))
 
 
 def _anchor(path: Path) -> Path:

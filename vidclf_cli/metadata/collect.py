@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vidclf_cli.metadata.names import clean_file_name, clean_folder_name
 from vidclf_cli.metadata.sidecars import Sidecars
@@ -28,7 +28,12 @@ _TOOL_MARKS = (
 )
 
 
-def collect_text(video: Video, container_tags: Mapping[str, str], sidecars: Sidecars) -> MetadataText:
+def collect_text(
+    video: Video,
+    container_tags: Mapping[str, str],
+    sidecars: Sidecars,
+    gives_away: Callable[[str], bool] = lambda _: False,
+) -> MetadataText:
     """Compose the text about a video.
 
     In order of trust: yt-dlp's `.info.json`, `.nfo`, the root's table, subtitles, container tags, the
@@ -40,6 +45,8 @@ def collect_text(video: Video, container_tags: Mapping[str, str], sidecars: Side
         video: The video; its file is not opened.
         container_tags: Lower-case keys, as `MediaInfo.tags`.
         sidecars: Shared by all videos of a run.
+        gives_away: Tells which names, of the file and of folders, to leave out: those that only repeat the
+            label of a labelled video, which no video yet to be labelled has.
 
     Returns:
         An empty text when nothing says anything. Never fails on what the files hold.
@@ -52,8 +59,8 @@ def collect_text(video: Video, container_tags: Mapping[str, str], sidecars: Side
             ("table", sidecars.table(video)),
             ("subtitles", sidecars.subtitles(video)),
             ("container", _container_fields(container_tags)),
-            ("file-name", _titles(clean_file_name(video.path.stem))),
-            ("folder-name", _titles(*_folder_names(video))),
+            ("file-name", _titles(*_without((clean_file_name(video.path.stem),), gives_away))),
+            ("folder-name", _titles(*_without(_folder_names(video), gives_away)[:_FOLDER_LEVELS])),
         )
     )
 
@@ -65,8 +72,11 @@ def _titles(*titles: str) -> Fields:
 def _folder_names(video: Video) -> tuple[str, ...]:
     """Return what the folders below the root say, the nearest first."""
     folders = video.path.parent.parts[len(video.root.parts) :]
-    cleaned = [text for folder in reversed(folders) if (text := clean_folder_name(folder))]
-    return tuple(cleaned[:_FOLDER_LEVELS])
+    return tuple(text for folder in reversed(folders) if (text := clean_folder_name(folder)))
+
+
+def _without(names: tuple[str, ...], gives_away: Callable[[str], bool]) -> tuple[str, ...]:
+    return tuple(name for name in names if not gives_away(name))
 
 
 def _container_fields(tags: Mapping[str, str]) -> Fields:

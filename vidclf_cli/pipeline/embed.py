@@ -45,12 +45,14 @@ class Embedded:
         probe: What the file says of itself (`MediaInfo` as a mapping); empty when it could not be read.
         vectors: Space id to vector; a space that the video has nothing for is absent.
         failure: Why it could not be read.
+        fingerprint: Of its content; empty when it could not be read.
     """
 
     video: Video
     probe: Mapping[str, Any] = field(default_factory=dict)
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     failure: Reason | None = None
+    fingerprint: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +145,7 @@ class VideoEmbedding:
         )
         if stored.probe is not None and _is_probe(stored.probe) and not slot.missing:
             self._statistics.cached_count += 1
-            self._finish(slot, Embedded(slot.video, stored.probe, slot.vectors))
+            self._finish(slot, Embedded(slot.video, stored.probe, slot.vectors, None, slot.fingerprint))
             return
         if self._reader is None:
             self._reader = self._open_reader()
@@ -211,7 +213,7 @@ class VideoEmbedding:
         with self._statistics.timed("store"):
             self._cache.videos.write(slot.fingerprint, probe, made)
         new = {space.id: embedding.vector for space, embedding in made.items() if embedding is not None}
-        self._finish(slot, Embedded(slot.video, probe, slot.vectors | new))
+        self._finish(slot, Embedded(slot.video, probe, slot.vectors | new, None, slot.fingerprint))
 
     def _fail_internally(self, slot: _Slot, error: Exception) -> None:
         _log.debug("An unexpected error with %s", slot.video.path, exc_info=error)

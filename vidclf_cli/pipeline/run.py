@@ -12,13 +12,13 @@ from typing import Self
 
 from vidclf_cli import __version__
 from vidclf_cli.cache import Cache, CachedTextEmbedder, default_folder
-from vidclf_cli.classifier import load_classifier
+from vidclf_cli.classifier import check_can_embed, load_classifier
 from vidclf_cli.decide import Decision
 from vidclf_cli.embedders.base import SampleEmbedder
 from vidclf_cli.embedders.local import LocalAudio, LocalMetadata, LocalVisual, concept_names
 from vidclf_cli.errors import UsageError
 from vidclf_cli.evidence import Explainer
-from vidclf_cli.library import find_videos
+from vidclf_cli.library import Library, find_videos
 from vidclf_cli.media.isolate import DecodePool
 from vidclf_cli.metadata import Sidecars, collect_text
 from vidclf_cli.pipeline.classify import VideoClassification, count, failed
@@ -55,7 +55,7 @@ class Job(ABC):
     the cache, which keeps what was finished.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders; or the videos, where they were found already.
         options: How videos are found, read and embedded.
 
     Raises:
@@ -63,7 +63,7 @@ class Job(ABC):
         CacheError: The cache cannot be used.
     """
 
-    def __init__(self, paths: Sequence[Path], options: RunOptions) -> None:
+    def __init__(self, paths: Sequence[Path] | Library, options: RunOptions) -> None:
         self.statistics = Statistics()
         self.options = options
         self.device = choose_device(options.device)
@@ -76,7 +76,7 @@ class Job(ABC):
             # Whether CUDA really starts shows only when the encoder is opened.
             self.device = self._visual.device
         with self.statistics.timed("find"):
-            self.library = find_videos(paths, options.exclude)
+            self.library = paths if isinstance(paths, Library) else find_videos(paths, options.exclude)
         self.statistics.other_count = self.library.other_count
         self._stack = ExitStack()
         folder = options.cache_folder or default_folder()
@@ -143,7 +143,10 @@ class Classification(Job):
 
     def __init__(self, paths: Sequence[Path], choice: ClassifyOptions, options: RunOptions) -> None:
         # Before the search: a wrong classifier is told at once, not after a million files.
-        scorer: Scorer | None = None if choice.labels else load_classifier(choice.model)
+        scorer: Scorer | None = None
+        if not choice.labels:
+            scorer = classifier = load_classifier(choice.model)
+            check_can_embed(classifier)
         super().__init__(paths, options)
         try:
             self._scorer = scorer or ZeroShot(choice.labels, self._text_embedder)

@@ -1,0 +1,324 @@
+"""Labelled videos: a CSV of paths and labels, or a folder with one sub-folder per label.
+
+Nothing is silently dropped: what is left out is counted in the notes, and what contradicts itself is refused
+with both places named. docs/formats.md (Labelled data) describes what is read.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidclf_cli.classifier_card import label_problem
+from vidclf_cli.errors import UsageError
+from vidclf_cli.label_table import LABEL_SEPARATOR, read_label_table
+from vidclf_cli.labelled_paths import PathFinder
+from vidclf_cli.library import find_folders, find_videos, id_of, order_key
+from vidclf_cli.scoring import Task
+
+UNKNOWN = "unknown"
+_NAMED = 3
+"""How many of many a message names."""
+
+_SHAPE = "Name a CSV with the columns `path` and `label`, or a folder with one sub-folder per label."
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVideo:
+    """A video and what it shows.
+
+    Attributes:
+        path: Where it is, absolute.
+        labels: At least one; exactly one where the task is `single`.
+        group: Which source it comes from; its own id where nobody said.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVideos:
+    """What was read.
+
+    Attributes:
+        videos: Each real path once, in the order of their ids.
+        notes: What was left out or looks odd, a sentence each.
+        labels: All labels of `videos`, sorted.
+        task: `multi` when a video has several labels, or when it was asked for.
+        root: The folder that paths are relative to; sidecar tables are looked for there. None: each
+            video's own folder.
+        missing: Labelled files that are not there, or are no regular files.
+    """
+
+    videos: tuple[LabelledVideo, ...]
+    notes: tuple[str, ...]
+    labels: tuple[str, ...]
+    task: Task
+    root: Path | None = None
+    missing: tuple[LabelledVideo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What one place says of one file.
+
+    Attributes:
+        place: For messages: `line 7`, or the file's id.
+        path: Absolute.
+        real: The same for every spelling of one file.
+        labels: At least one.
+        group: Empty where the place does not say.
+        exists: Whether a regular file is there.
+    """
+
+    place: str
+    path: Path
+    real: str
+    labels: tuple[str, ...]
+    group: str
+    exists: bool
+
+
+def read_labelled(
+    data: Path,
+    *,
+    multi: bool = False,
+    root: Path | None = None,
+    group_column: str | None = None,
+    exclude: Sequence[str] = (),
+) -> LabelledVideos:
+    """Read which videos have which labels.
+
+    Args:
+        data: A CSV, or a folder with one sub-folder per label.
+        multi: Videos may have several labels, even if none has.
+        root: What the paths of a CSV are relative to; None is the CSV's own folder.
+        group_column: The CSV's column that says which source a video comes from.
+        exclude: Globs of paths and names to leave out of a folder.
+
+    Raises:
+        UsageError: It cannot be read, contradicts itself, or holds fewer than two labels.
+    """
+    if data.is_dir():
+        if root is not None or group_column is not None:
+            raise UsageError(f"{data} is a folder: it has neither columns nor another root.", _SHAPE)
+        return _Collection(Path(os.path.realpath(data)), str(data), multi=multi).of_folder(exclude)
+    if not data.exists():
+        raise UsageError(f"There is no file or folder {data}.", _SHAPE)
+    if not data.is_file():
+        raise UsageError(f"{data} is neither a file nor a folder.", _SHAPE)
+    if exclude:
+        raise UsageError(f"{data} names its videos itself.", "Delete the lines that you do not want.")
+    folder = data.parent if root is None else root
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", "Name the folder that the paths are relative to.")
+    return _Collection(Path(os.path.realpath(folder)), str(data), multi=multi).of_table(data, group_column)
+
+
+class _Collection:
+    """Gathers what the places say, and holds it against each other."""
+
+    def __init__(self, root: Path, name: str, *, multi: bool) -> None:
+        self._root = root
+        self._name = name
+        self._multi = multi
+        self._notes: list[str] = []
+
+    def of_table(self, path: Path, group_column: str | None) -> LabelledVideos:
+        """Read a CSV."""
+        rows = read_label_table(path, group_column)
+        bare = [row for row in rows if not row.labels]
+        if bare:
+            self._note(f"{_count(len(bare), 'row')} without a label left out", (row.path for row in bare))
+        finder = PathFinder(self._root)
+        claims = []
+        for row in rows:
+            if row.labels:
+                found = finder.find(row.path)
+                labels = tuple(dict.fromkeys(_unquoted(label) for label in row.labels))
+                place = f"line {row.line}"
+                claims.append(_Claim(place, found.path, found.real, labels, row.group, found.exists))
+        return self._merge(claims)
+
+    def of_folder(self, exclude: Sequence[str]) -> LabelledVideos:
+        """Search a folder with one sub-folder per label."""
+        folders = find_folders(self._root, exclude)
+        if not folders:
+            raise UsageError(f"{self._name} has no sub-folders.", _SHAPE)
+        inside = find_videos([self._root], exclude)
+        # A label's folder that is a link to elsewhere was named by whoever made it, so it is followed.
+        outside = [find_videos([each], exclude) for each in folders if not _leads_inside(each, self._root)]
+        libraries = [inside, *outside]
+        paths = [video.path for library in libraries for video in library.videos]
+        beside = [path for path in paths if path.parent == self._root]
+        if beside:
+            names = (path.name for path in beside)
+            self._note(f"{_count(len(beside), 'video')} beside the folders left out: no label", names)
+        paths += [path for library in libraries for path in library.repeated]
+        claims = [self._claim_of(path) for path in paths if path.parent != self._root]
+        labelled = {claim.labels[0] for claim in claims}
+        if empty := [each.name for each in folders if _label_of(each.name) not in labelled]:
+            self._note(f"{_count(len(empty), 'folder')} without a video", empty)
+        self._notes += [f"{problem}." for library in libraries for problem in library.problems]
+        # The search of the root counted the links to outside as other files.
+        if others := sum(library.other_count for library in libraries) - len(outside):
+            passed = _count(others, "other file")
+            self._notes.append(f"{passed} passed over: no videos, or links that lead out of the folder.")
+        if (self._root / "labels.csv").is_file():
+            table = f"{self._name}/labels.csv"
+            self._notes.append(
+                f"{table} was not read: the folders say the labels. To use it, name it instead."
+            )
+        if not claims:
+            raise UsageError(f"The sub-folders of {self._name} hold no video.", _SHAPE)
+        return self._merge(claims)
+
+    def _claim_of(self, path: Path) -> _Claim:
+        relative = path.relative_to(self._root)
+        label = _label_of(relative.parts[0])
+        if LABEL_SEPARATOR in label:
+            raise UsageError(
+                f"The folder {relative.parts[0]!r} of {self._name} cannot be a label: "
+                f"`{LABEL_SEPARATOR}` stands between several labels.",
+                "Rename it; for videos with several labels use a CSV.",
+            )
+        return _Claim(id_of(str(relative)), path, os.path.realpath(path), (label,), "", exists=True)
+
+    def _merge(self, claims: Sequence[_Claim]) -> LabelledVideos:
+        if not claims:
+            raise UsageError(f"No row of {self._name} has a label.", "Fill the column `label`.")
+        self._check_labels(claims)
+        task: Task = "multi" if self._multi or any(len(claim.labels) > 1 for claim in claims) else "single"
+        by_file: dict[str, list[_Claim]] = defaultdict(list)
+        for claim in claims:
+            by_file[claim.real].append(claim)
+        self._note_repeated(by_file.values())
+        found = [(same[0].exists, self._agree(same, task)) for same in by_file.values()]
+        found.sort(key=lambda pair: order_key(self._id_of(pair[1].path)))
+        videos = tuple(video for exists, video in found if exists)
+        missing = tuple(video for exists, video in found if not exists)
+        self._check_missing(videos, missing)
+        labels = self._count_labels(videos, missing)
+        return LabelledVideos(videos, tuple(self._notes), labels, task, self._root, missing)
+
+    def _agree(self, same: Sequence[_Claim], task: Task) -> LabelledVideo:
+        """Make one video of what all places say of it."""
+        first = same[0]
+        groups: dict[str, _Claim] = {}
+        for claim in same:
+            groups.setdefault(claim.group, claim)
+            if task == "single" and claim.labels != first.labels:
+                raise UsageError(
+                    f"{self._name}: {first.path} is {first.labels[0]!r} in {first.place} "
+                    f"and {claim.labels[0]!r} in {claim.place}.",
+                    "Keep one of them; if a video may have several labels, ask for a multi-label classifier.",
+                )
+        named = [claim for group, claim in groups.items() if group]
+        if len(named) > 1:
+            raise UsageError(
+                f"{self._name}: {first.path} is of the source {named[0].group!r} in {named[0].place} "
+                f"and of {named[1].group!r} in {named[1].place}.",
+                "Keep one of them.",
+            )
+        labels = tuple(dict.fromkeys(label for claim in same for label in claim.labels))
+        return LabelledVideo(first.path, labels, named[0].group if named else self._id_of(first.path))
+
+    def _check_labels(self, claims: Iterable[_Claim]) -> None:
+        first_places: dict[str, str] = {}
+        for claim in claims:
+            for label in claim.labels:
+                first_places.setdefault(label, claim.place)
+        for label, place in first_places.items():
+            if problem := label_problem(label):
+                raise UsageError(f"{self._name}: the label {label[:40]!r} ({place}) {problem}.", "Rename it.")
+            if label.casefold() == UNKNOWN:
+                raise UsageError(
+                    f"{self._name}: {label!r} ({place}) cannot be a label: it is what vidclf answers when no "
+                    "label is likely enough.",
+                    "Leave such videos out; if `none of these` is to be a class of its own, "
+                    "call it e.g. `other`.",
+                )
+        spellings: dict[str, set[str]] = defaultdict(set)
+        for label in first_places:
+            spellings[unicodedata.normalize("NFKC", label).casefold()].add(label)
+        for same in spellings.values():
+            if len(same) > 1:
+                names = " and ".join(repr(label) for label in sorted(same))
+                self._notes.append(f"{names} are written almost alike, and count as different labels.")
+
+    def _check_missing(self, videos: Sequence[LabelledVideo], missing: Sequence[LabelledVideo]) -> None:
+        if not missing:
+            return
+        names = [str(video.path) for video in missing]
+        if not videos:
+            raise UsageError(
+                f"None of the {len(missing)} files that {self._name} names is there: {_some(names)}.",
+                f"Paths are relative to {self._root}; --root names another folder.",
+            )
+        self._note(f"{_count(len(missing), 'labelled file')} not there", names)
+
+    def _count_labels(
+        self, videos: Sequence[LabelledVideo], missing: Sequence[LabelledVideo]
+    ) -> tuple[str, ...]:
+        counts = Counter(label for video in videos for label in video.labels)
+        lost = {label for video in missing for label in video.labels} - counts.keys()
+        if lost:
+            self._note(f"{_count(len(lost), 'label')} left out: none of its files is there", sorted(lost))
+        if len(counts) < 2:
+            (only,) = counts
+            raise UsageError(
+                f"{self._name} has one label only, {only!r}: there is nothing to tell apart.",
+                "Label videos that show something else, too (`other`).",
+            )
+        if single := sorted(label for label, count in counts.items() if count == 1):
+            self._note(
+                f"{_count(len(single), 'label')} with one video only, which cannot be learnt and tested both",
+                single,
+            )
+        return tuple(sorted(counts))
+
+    def _note_repeated(self, files: Iterable[Sequence[_Claim]]) -> None:
+        again = [same[0] for same in files if len(same) > 1]
+        if again:
+            extra = f"{_count(len(again), 'file')} named more than once, counted once"
+            self._note(extra, (str(claim.path) for claim in again))
+
+    def _note(self, what: str, names: Iterable[str]) -> None:
+        self._notes.append(f"{what}: {_some(list(names))}.")
+
+    def _id_of(self, path: Path) -> str:
+        return video_id(path, self._root)
+
+
+def video_id(path: Path, root: Path | None) -> str:
+    """Return what a labelled video is called: its path relative to the root, or all of it outside of that."""
+    inside = root is not None and path.is_relative_to(root)
+    return id_of(str(path.relative_to(root) if inside and root is not None else path))
+
+
+def _label_of(folder_name: str) -> str:
+    return unicodedata.normalize("NFC", folder_name).strip()
+
+
+def _leads_inside(path: Path, root: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(root)
+
+
+def _unquoted(label: str) -> str:
+    """Take off the quote that vidclf's own CSV puts before what a spreadsheet would run as a formula."""
+    return label[1:] if label.startswith(("'=", "'+", "'-", "'@")) else label
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
