@@ -1,0 +1,205 @@
+"""Write a packed dataset block by block; the file appears only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from vidclf_cli.errors import OutputError
+from vidclf_cli.scoring import Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+FORMAT_VERSION = 1
+VERSION_KEY = "vidclf_dataset"
+_CHUNK_BYTES = 1 << 20
+_LIBRARY_VERSIONS = ("v110", "v110")
+"""Not `latest`: an older HDF5 on the machine where the file is used could not read it."""
+
+
+class _Target(io.RawIOBase):
+    """The file that HDF5 writes to. After a write that failed it takes everything and keeps nothing.
+
+    HDF5 crashes the process when the disk is full as it closes a file (2.0.0, seen with h5py 3.16), so it
+    must never hear of a full disk; `check` tells of it instead.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._problem: OSError | None = None
+
+    def check(self) -> None:
+        """Tell whether everything was written.
+
+        Raises:
+            OSError: What the system said when a write failed.
+        """
+        if self._problem is not None:
+            raise self._problem
+
+    def write(self, data: Buffer, /) -> int:
+        """Write all of it."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while len(rest) and self._problem is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._problem = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Change the file's size."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._problem = error
+            return size or 0
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read what was written; where a write failed, zeros."""
+        target = memoryview(buffer).cast("B")
+        count = self._file.readinto(target)
+        target[count:] = bytes(len(target) - count)
+        return len(target)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+class DatasetWriter:
+    """Writes a packed file block by block; made by `write_dataset`.
+
+    Args:
+        file: Open for writing.
+        target: What it writes to.
+        path: Where it will appear, for messages.
+        dimensions: Space id to the length of its vectors.
+        task: `single` or `multi`.
+        labels: In the order of the targets' numbers.
+        has_splits: Whether each block says what its rows are for.
+    """
+
+    def __init__(
+        self,
+        file: h5py.File,
+        target: _Target,
+        path: Path,
+        dimensions: Mapping[str, int],
+        task: Task,
+        labels: Sequence[str],
+        *,
+        has_splits: bool,
+    ) -> None:
+        self._file = file
+        self._target = target
+        self._path = path
+        self._spaces = tuple(dimensions)
+        self._has_splits = has_splits
+        file.attrs[VERSION_KEY] = FORMAT_VERSION
+        file.attrs["task"] = task
+        # As a dataset of bytes: an attribute holds 64 KiB at most.
+        file["labels"] = np.frombuffer(json.dumps(list(labels), ensure_ascii=False).encode(), np.uint8)
+        for space, dimension in dimensions.items():
+            self._make(f"vectors/{space}", (dimension,), np.float32)
+        self._make(
+            "targets", (len(labels),) if task == "multi" else (), np.uint8 if task == "multi" else np.int32
+        )
+        for name in ("ids", "groups"):
+            self._make(name, (), h5py.string_dtype())
+        if has_splits:
+            self._make("splits", (), np.uint8)
+
+    def _make(self, name: str, shape: tuple[int, ...], kind: Any) -> None:
+        row_bytes = 4 * math.prod(shape)
+        chunk = (max(1, _CHUNK_BYTES // max(row_bytes, 16)), *shape)
+        self._file.create_dataset(
+            name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, fletcher32=kind is np.float32
+        )
+
+    def append(
+        self,
+        vectors: Mapping[str, NDArray[np.float32]],
+        targets: NDArray[np.generic],
+        ids: Sequence[str],
+        groups: Sequence[str],
+        splits: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Add rows; every array has as many.
+
+        Raises:
+            ValueError: They differ in length, or a space or the splits are missing or too many.
+            OutputError: The disk is full.
+        """
+        if set(vectors) != set(self._spaces) or (splits is not None) != self._has_splits:
+            raise ValueError(f"a block needs the spaces {self._spaces}, and splits: {self._has_splits}")
+        block: dict[str, Any] = {f"vectors/{space}": vectors[space] for space in self._spaces}
+        block |= {"targets": targets, "ids": list(ids), "groups": list(groups)}
+        if splits is not None:
+            block["splits"] = splits
+        if len({len(values) for values in block.values()}) != 1:
+            raise ValueError(f"a block has { ({name: len(values) for name, values in block.items()}) } rows")
+        for name, values in block.items():
+            table = self._file[name]
+            begin = len(table)
+            table.resize(begin + len(values), axis=0)
+            table[begin:] = values
+        try:
+            self._target.check()
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+
+@contextmanager
+def write_dataset(
+    path: Path, dimensions: Mapping[str, int], task: Task, labels: Sequence[str], *, has_splits: bool = False
+) -> Iterator[DatasetWriter]:
+    """Write a packed file; it appears only when the block ends well.
+
+    Raises:
+        OutputError: The file cannot be made or written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        target = _Target(temporary)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with contextlib.closing(target), h5py.File(target, "w", libver=_LIBRARY_VERSIONS) as file:
+            yield DatasetWriter(file, target, path, dimensions, task, labels, has_splits=has_splits)
+        try:
+            target.check()
+            temporary.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written ({error.strerror or error}).", "Free space, or write elsewhere."
+    )
