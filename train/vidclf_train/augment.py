@@ -53,8 +53,8 @@ def mix_rows(
 ) -> tuple[list[Tensor], Tensor]:
     """Mix every row with another one of the minibatch, and their targets in the same proportion (mixup).
 
-    The share of the row itself comes from Beta(concentration, concentration), drawn for each row (Zhang et al.
-    2018, "mixup: Beyond Empirical Risk Minimization"). The mixed vectors are unit vectors again.
+    The share of the row itself comes from Beta(concentration, concentration), drawn for each row (Zhang and
+    others 2018, "mixup: Beyond Empirical Risk Minimization"). The mixed vectors are unit vectors again.
 
     Args:
         parts: One tensor of unit vectors per space, shape (rows, dimension).
