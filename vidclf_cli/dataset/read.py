@@ -24,8 +24,9 @@ _MOST_LABEL_BYTES = 64 << 20
 _MOST_ROWS = 50_000_000
 _MOST_DIMENSIONS = 1 << 20
 _MOST_CHUNK_BYTES = 64 << 20
-_MOST_PARTS = 10_000
-"""Groups and tables below `vectors`: groups that hold each other would have no end."""
+_MOST_LEVELS = 8
+_MOST_PARTS = 1000
+"""Of groups and tables below `vectors`: groups that hold each other would have no end."""
 
 _TEXT_BLOCK = 1 << 14
 _MAKE_AGAIN = "Make it again, or ask whoever made it."
@@ -213,8 +214,8 @@ class _Reader:
     def _collect(self, group: h5py.Group, prefix: str, ids: Sequence[str], found: dict[str, Rows]) -> None:
         for part in group:
             self._part_count += 1
-            if self._part_count > _MOST_PARTS:
-                raise self._refusal(f"`vectors` has more than {_MOST_PARTS:,} parts")
+            if self._part_count > _MOST_PARTS or prefix.count("/") >= _MOST_LEVELS:
+                raise self._refusal(f"`vectors` has more than {_MOST_PARTS:,} parts or {_MOST_LEVELS} levels")
             space = f"{prefix}{part}"
             name = f"vectors/{space}"
             self._refuse_links(name)

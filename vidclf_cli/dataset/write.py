@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 VERSION_KEY = "vidclf_dataset"
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
 _LIBRARY_VERSIONS = ("v110", "v110")
 """Not `latest`: an older HDF5 on the machine where the file is used could not read it."""
 
