@@ -92,6 +92,7 @@ def read_labelled(
     root: Path | None = None,
     group_column: str | None = None,
     exclude: Sequence[str] = (),
+    for_training: bool = True,
 ) -> LabelledVideos:
     """Read which videos have which labels.
 
@@ -101,14 +102,16 @@ def read_labelled(
         root: What the paths of a CSV are relative to; None is the CSV's own folder.
         group_column: The CSV's column that says which source a video comes from.
         exclude: Globs of paths and names to leave out of a folder.
+        for_training: Refuse data of one label only, and note labels with one video only.
 
     Raises:
-        UsageError: It cannot be read, contradicts itself, or holds fewer than two labels.
+        UsageError: It cannot be read, contradicts itself, or holds too few labels.
     """
     if data.is_dir():
         if root is not None or group_column is not None:
             raise UsageError(f"{data} is a folder: it has neither columns nor another root.", _SHAPE)
-        return _Collection(Path(os.path.realpath(data)), str(data), multi=multi).of_folder(exclude)
+        folder = Path(os.path.realpath(data))
+        return _Collection(folder, str(data), multi=multi, for_training=for_training).of_folder(exclude)
     if not data.exists():
         raise UsageError(f"There is no file or folder {data}.", _SHAPE)
     if not data.is_file():
@@ -118,16 +121,20 @@ def read_labelled(
     folder = data.parent if root is None else root
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}.", "Name the folder that the paths are relative to.")
-    return _Collection(Path(os.path.realpath(folder)), str(data), multi=multi).of_table(data, group_column)
+    collection = _Collection(
+        Path(os.path.realpath(folder)), str(data), multi=multi, for_training=for_training
+    )
+    return collection.of_table(data, group_column)
 
 
 class _Collection:
     """Gathers what the places say, and holds it against each other."""
 
-    def __init__(self, root: Path, name: str, *, multi: bool) -> None:
+    def __init__(self, root: Path, name: str, *, multi: bool, for_training: bool) -> None:
         self._root = root
         self._name = name
         self._multi = multi
+        self._for_training = for_training
         self._notes: list[str] = []
 
     def of_table(self, path: Path, group_column: str | None) -> LabelledVideos:
@@ -270,6 +277,8 @@ class _Collection:
         lost = {label for video in missing for label in video.labels} - counts.keys()
         if lost:
             self._note(f"{_count(len(lost), 'label')} left out: none of its files is there", sorted(lost))
+        if not self._for_training:
+            return tuple(sorted(counts))
         if len(counts) < 2:
             (only,) = counts
             raise UsageError(

@@ -13,9 +13,11 @@ from vidclf_cli.cli.cache import cache
 from vidclf_cli.cli.classify import classify
 from vidclf_cli.cli.doctor import doctor
 from vidclf_cli.cli.embed import embed
+from vidclf_cli.cli.evaluate import evaluate
 from vidclf_cli.cli.log import set_up_logging, verbose_option
 from vidclf_cli.cli.models import models
 from vidclf_cli.cli.terminal import discard_stdout, say
+from vidclf_cli.cli.train import train
 from vidclf_cli.errors import VidclfError
 
 
@@ -31,7 +33,7 @@ def vidclf() -> None:
     """
 
 
-for _command in (classify, embed, models, cache, doctor):
+for _command in (classify, embed, evaluate, models, train, cache, doctor):
     vidclf.add_command(_command)
 
 

@@ -63,10 +63,11 @@ def marks(targets: Targets, label_count: int) -> NDArray[np.bool_]:
 def given_labels(probabilities: Floats, targets: Targets, bars: Bars) -> NDArray[np.bool_]:
     """Return which labels are given to each row, shape (rows, labels).
 
-    Where each row has one label it is the most probable one (the first of equals), whatever the bars.
+    Where each row has one label it is the most probable one (the first of equals), whatever the bars. Bars
+    are compared in the probabilities' own precision, as `Decision` does: 0.7 reaches a bar of 0.7.
     """
     if targets.ndim == 2:
-        return np.asarray(probabilities >= np.asarray(bars), bool)
+        return np.asarray(probabilities >= np.asarray(bars, probabilities.dtype), bool)
     return marks(probabilities.argmax(axis=1), probabilities.shape[1])
 
 

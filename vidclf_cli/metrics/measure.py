@@ -141,7 +141,7 @@ def _answered(scores: Floats, truth: Targets, bars: Bars, has_evidence: NDArray[
     given = given_labels(scores, truth, bars)
     if truth.ndim == 1:
         # As in `Decision`: the most probable label is held against its own bar.
-        given &= scores >= np.asarray(bars)
+        given &= scores >= np.asarray(bars, scores.dtype)
     if has_evidence is not None:
         given &= has_evidence[:, None]
     count = int(given.any(axis=1).sum())

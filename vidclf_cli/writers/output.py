@@ -17,7 +17,7 @@ STDOUT = "-"
 
 
 @contextmanager
-def open_output(target: str) -> Iterator[TextIO]:
+def open_output(target: str, option: str = "--out") -> Iterator[TextIO]:
     """Open a text output for writing.
 
     A file is written beside its place under a temporary name and renamed when the block ends well; on any
@@ -25,36 +25,37 @@ def open_output(target: str) -> Iterator[TextIO]:
 
     Args:
         target: A path, or `-` for standard output.
+        option: What the user gave the target with, for messages.
 
     Raises:
         OutputError: The file cannot be made or written.
     """
     if target == STDOUT:
-        with _open_stdout() as stream:
+        with _open_stdout(option) as stream:
             yield stream
         return
-    path = _place(target)
+    path = _place(target, option)
     if path.exists() and not path.is_file():
         # A device or a pipe (`--out /dev/stderr`) is written to, never replaced.
-        with _writing(path):
-            stream = _FileStream(path, path)
-        with stream, _writing(path):
+        with _writing(path, option):
+            stream = _FileStream(path, path, option)
+        with stream, _writing(path, option):
             yield stream
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _writing(path):
-            stream = _FileStream(path, temporary)
+        with _writing(path, option):
+            stream = _FileStream(path, temporary, option)
         try:
             yield stream
-            with _writing(path):
+            with _writing(path, option):
                 stream.flush()
                 os.fsync(stream.fileno())
         finally:
             # After a full disk, closing tries once more to write what is left, and fails again.
             with contextlib.suppress(OSError, OutputError):
                 stream.close()
-        with _writing(path):
+        with _writing(path, option):
             if path.exists():
                 # Whoever could read the file that is replaced can go on reading it.
                 temporary.chmod(path.stat().st_mode & 0o777)
@@ -64,15 +65,19 @@ def open_output(target: str) -> Iterator[TextIO]:
             temporary.unlink(missing_ok=True)
 
 
-def check_writable(target: str) -> None:
+def check_writable(target: str, option: str = "--out") -> None:
     """Find out before a long run whether its output can be written.
+
+    Args:
+        target: A path, or `-` for standard output.
+        option: What the user gave the target with, for messages.
 
     Raises:
         UsageError: It cannot.
     """
     if target == STDOUT:
         return
-    path = _place(target)
+    path = _place(target, option)
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.exists() and not path.is_file():
@@ -80,10 +85,10 @@ def check_writable(target: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise _no_place(path, error) from error
+        raise _no_place(path, error, option) from error
 
 
-def _place(target: str) -> Path:
+def _place(target: str, option: str) -> Path:
     """Return where the output goes: behind a symbolic link what it leads to.
 
     Raises:
@@ -94,48 +99,48 @@ def _place(target: str) -> Path:
         path = path.resolve() if path.is_symlink() else path
         is_folder = path.is_dir()
     except (OSError, RuntimeError) as error:
-        raise _no_place(path, error) from error
+        raise _no_place(path, error, option) from error
     if is_folder or not target:
-        raise UsageError(
-            f"Cannot write {target!r}: it is no file.", "Name a file with --out, e.g. labels.csv."
-        )
+        raise UsageError(f"Cannot write {target!r}: it is no file.", f"Name a file with {option}.")
     return path
 
 
-def _no_place(path: Path, error: Exception) -> UsageError:
+def _no_place(path: Path, error: Exception, option: str) -> UsageError:
     return UsageError(
         f"Cannot write {path}: {getattr(error, 'strerror', None) or error}.",
-        "Give --out a place that exists and can be written.",
+        f"Give {option} a place that exists and can be written.",
     )
 
 
 class _FileStream(io.TextIOWrapper):
     """A text file whose failed writes say what to do (most of all on a full disk)."""
 
-    def __init__(self, path: Path, temporary: Path) -> None:
+    def __init__(self, path: Path, temporary: Path, option: str) -> None:
         super().__init__(temporary.open("wb"), encoding="utf-8", newline="")
         self._path = path
+        self._option = option
 
     def write(self, text: str, /) -> int:
-        with _writing(self._path):
+        with _writing(self._path, self._option):
             return super().write(text)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise OutputError(
             f"Cannot write {path}: {error.strerror or error}.",
-            "Give --out a place that exists, can be written and has free space; what was computed is cached.",
+            f"Give {option} a place that exists, can be written and has free space; "
+            "what was computed is cached.",
         ) from error
 
 
 @contextmanager
-def _open_stdout() -> Iterator[TextIO]:
+def _open_stdout(option: str) -> Iterator[TextIO]:
     if sys.stdout is None:
-        raise UsageError("Standard output is closed.", "Name a file with --out.")
+        raise UsageError("Standard output is closed.", f"Name a file with {option}.")
     # A wrapper of our own: the console's encoding and line ends must not change the data.
     binary = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "w", closefd=False))
     stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")

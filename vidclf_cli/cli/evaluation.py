@@ -1,0 +1,177 @@
+"""What an evaluation looks like: tables for people, plain text when nobody's terminal is behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from vidclf_cli.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vidclf_cli.evaluate import Evaluation
+    from vidclf_cli.metrics import Estimate
+
+_PLAIN_WIDTH = 120  # columns when the output is no terminal
+_MOST_LABELS = 30
+_MOST_PAIRS = 10
+_MOST_NAMED = 10
+_NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "mean_average_precision": "mAP",
+    "global_average_precision": "GAP@20",
+}
+
+
+def print_evaluation(evaluation: Evaluation, data: Path, stream: TextIO) -> None:
+    """Print everything that a person wants to know, the headline first."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    _print_head(evaluation, data, console)
+    _print_labels(evaluation, console)
+    _print_confusions(evaluation, console)
+    _print_mistakes(evaluation, console)
+    _print_left_out(evaluation, console)
+
+
+def _print_head(evaluation: Evaluation, data: Path, console: Console) -> None:
+    metrics, answered = evaluation.metrics, evaluation.metrics.answered
+    part = f", split {evaluation.split}" if evaluation.split else ""
+    rows = f"{metrics.row_count:,} videos"
+    if metrics.group_count < metrics.row_count:
+        rows += f" of {metrics.group_count:,} sources"
+    console.print(printable(f"{evaluation.model} on {data}{part}: {rows}"), soft_wrap=True)
+    table = _table(("", "left"), ("value", "right"), ("95 % interval", "left"))
+    for name, figure in metrics.figures.items():
+        table.add_row(_NAMES[name], _number(figure.value), _interval(figure))
+    table.add_row("calibration error", _number(metrics.calibration_error), "")
+    console.print(table)
+    share = (
+        f"{answered.accuracy:.3f} of the labels given are right" if answered.count else "no label is given"
+    )
+    unknown = f"{answered.unknown_count:,} unknown"
+    if evaluation.no_evidence_count:
+        unknown += f", {evaluation.no_evidence_count:,} of them without anything to go by"
+    console.print(
+        f"Answered: {answered.count:,} of {metrics.row_count:,} videos ({answered.coverage:.3f}; {unknown}); "
+        f"{share}."
+    )
+
+
+def _print_labels(evaluation: Evaluation, console: Console) -> None:
+    columns = evaluation.metrics.labels
+    order = np.arange(len(evaluation.labels))
+    title = ""
+    if len(order) > _MOST_LABELS:
+        # NaN (labels without examples) sorts last.
+        order = np.argsort(columns.f1, kind="stable")[:_MOST_LABELS]
+        title = f"The {len(order)} labels of {len(evaluation.labels):,} with the lowest F1 (--json has all)"
+    numbers = ("videos", "given", "precision", "recall", "F1", "AP", "mean confidence")
+    table = _table(("label", "left"), *((name, "right") for name in numbers))
+    figures = (
+        columns.precision,
+        columns.recall,
+        columns.f1,
+        columns.average_precision,
+        columns.mean_confidence,
+    )
+    for at in order:
+        counts = (f"{columns.count[at]:,}", f"{columns.given[at]:,}")
+        table.add_row(_text(evaluation.labels[at]), *counts, *(_number(values[at]) for values in figures))
+    _print_table(console, title, table)
+    if without := evaluation.labels_without_examples:
+        console.print(
+            f"Nothing is known about {_some(without)}: the data has no example, and the means leave them out."
+        )
+
+
+def _print_confusions(evaluation: Evaluation, console: Console) -> None:
+    pairs = evaluation.confusions()
+    if not pairs:
+        return
+    table = _table(("is", "left"), ("taken for", "left"), ("videos", "right"))
+    for pair in pairs[:_MOST_PAIRS]:
+        table.add_row(_text(pair.truth), _text(pair.given), f"{pair.count:,}")
+    more = f" (of {len(pairs):,} pairs)" if len(pairs) > _MOST_PAIRS else ""
+    _print_table(console, f"Most often confused{more}", table)
+
+
+def _print_mistakes(evaluation: Evaluation, console: Console) -> None:
+    if not evaluation.mistakes:
+        return
+    table = _table(("video", "left"), ("is", "left"), ("mistake", "left"), ("confidence", "right"))
+    for mistake in evaluation.mistakes:
+        what = f"not {mistake.label}" if mistake.is_missed else mistake.label
+        table.add_row(
+            _text(mistake.id),
+            _text("|".join(mistake.truth)),
+            _text(what if mistake.given or mistake.is_missed else f"{what} (unknown)"),
+            _number(mistake.confidence),
+        )
+    _print_table(console, "Worst mistakes", table)
+
+
+def _print_left_out(evaluation: Evaluation, console: Console) -> None:
+    left_out = evaluation.left_out
+    if left_out.labels:
+        counts = [f"{label} ({count:,})" for label, count in left_out.labels.items()]
+        console.print(f"\nLabels that the classifier does not have: {_some(counts)}.")
+    if left_out.ids:
+        console.print(
+            f"{len(left_out.ids):,} videos with no other label are left out: {_some(left_out.ids)}."
+        )
+    if evaluation.failures:
+        console.print(f"\nNot measured, for they could not be read ({len(evaluation.failures):,}):")
+        for failure in evaluation.failures[:_MOST_NAMED]:
+            console.print(_text(f"  {failure.id}: {failure.reason}"))
+        if len(evaluation.failures) > _MOST_NAMED:
+            console.print(f"  and {len(evaluation.failures) - _MOST_NAMED:,} more (--json has all)")
+    for note in evaluation.notes:
+        console.print(_text(f"Note: {note}"))
+
+
+def _table(*columns: tuple[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(header_style="bold", show_edge=False)
+    for name, justify in columns:
+        table.add_column(name, justify=justify, overflow="fold")
+    return table
+
+
+def _print_table(console: Console, title: str, table: Any) -> None:
+    console.print(f"\n{title}:" if title else "")
+    console.print(table)
+
+
+def _text(text: str) -> Any:
+    """Return text that is neither markup nor a command to the terminal."""
+    from rich.text import Text
+
+    return Text(printable(text).replace("\n", "\\n"))
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def _interval(figure: Estimate) -> str:
+    if not math.isfinite(figure.low):
+        return "not known: all videos are of one source" if math.isfinite(figure.value) else ""
+    return f"{figure.low:.3f} to {figure.high:.3f}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown: Iterable[str] = (printable(name).replace("\n", "\\n") for name in names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(shown) + more
