@@ -10,6 +10,7 @@ import click
 from vidclf_cli.errors import VidclfError
 
 COMMANDS = {
+    "baselines": "vidclf_train.baselines.command:baselines",
     "encoders": "vidclf_train.encoders:encoders",
     "topics": "vidclf_train.topics:topics",
     "youtube8m": "vidclf_train.youtube8m.command:youtube8m",
