@@ -10,8 +10,12 @@ from typing import get_args
 
 from vidclf_cli.classifier import Classifier
 from vidclf_cli.classifier import load_classifier as _load_classifier
+from vidclf_cli.dataset import open_dataset
 from vidclf_cli.errors import UsageError
+from vidclf_cli.evaluate import DEFAULT_WORST_COUNT, Evaluation, evaluate_dataset, is_packed
+from vidclf_cli.labelled import read_labelled
 from vidclf_cli.media.types import Limits
+from vidclf_cli.pipeline.evaluate import Measuring
 from vidclf_cli.pipeline.options import (
     DEFAULT_FRAME_COUNT,
     DEFAULT_MODEL,
@@ -105,6 +109,78 @@ def embed(
     run = _run_options(exclude, frame_count, jobs, device, cache_dir, verify_content, limits)
     with CacheFilling(_paths(paths), run) as job:
         return _results(job, progress)
+
+
+def evaluate(
+    model: PathLike,
+    data: PathLike,
+    *,
+    min_confidence: float | None = None,
+    worst_count: int = DEFAULT_WORST_COUNT,
+    root: PathLike | None = None,
+    group_column: str | None = None,
+    split: str | None = None,
+    exclude: str | Sequence[str] = (),
+    frame_count: int = DEFAULT_FRAME_COUNT,
+    jobs: int | None = None,
+    device: Device = "auto",
+    cache_dir: PathLike | None = None,
+    verify_content: bool = False,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a classifier on labelled videos: what `vidclf evaluate` does.
+
+    Args:
+        model: Name of a shipped classifier, or a classifier file.
+        data: A CSV of paths and labels, a folder with one sub-folder per label, or a packed .h5 file.
+        min_confidence: Below it the answer counts as unknown; None is the classifier's own.
+        worst_count: How many mistakes are listed.
+        root: What the paths of a CSV are relative to; None is its own folder.
+        group_column: The CSV's column that says which source a video comes from.
+        split: The part of a packed file: `test`, `validation`, `train`, `rest`, `large-test` (test and
+            rest) or `all`; None is `test` where the file has parts.
+        exclude: As for `classify`; like all that follows it is for videos only.
+        frame_count: As for `classify`.
+        jobs: As for `classify`.
+        device: As for `classify`.
+        cache_dir: As for `classify`.
+        verify_content: As for `classify`.
+        limits: As for `classify`.
+        progress: Called after each video.
+
+    Returns:
+        All figures; videos that could not be read stand in `failures`.
+
+    Raises:
+        UsageError: The data or the classifier cannot be used, or they do not fit each other.
+        CacheError: The cache cannot be used or written.
+        EncoderError: A shipped encoder is missing, altered or cannot be loaded.
+    """
+    run = _run_options(exclude, frame_count, jobs, device, cache_dir, verify_content, limits)
+    _check_range("worst_count", worst_count, 0)
+    _check_range("min_confidence", min_confidence, 0, 1)
+    classifier, source = load_classifier(model), Path(data)
+    if is_packed(source):
+        if run.exclude or root is not None or group_column is not None:
+            raise UsageError(f"{source} is a packed file.", "exclude, root and group_column are for videos.")
+        with open_dataset(source) as dataset:
+            return evaluate_dataset(
+                classifier, dataset, split=split, min_confidence=min_confidence, worst_count=worst_count
+            )
+    if split is not None:
+        raise UsageError(f"{source} has no parts, so no split {split!r}.", "split is for packed files.")
+    labelled = read_labelled(
+        source,
+        multi=classifier.task == "multi",
+        root=None if root is None else Path(root),
+        group_column=group_column,
+        exclude=run.exclude,
+        for_training=False,
+    )
+    with Measuring(classifier, labelled, run) as job:
+        _results(job, progress)
+        return job.evaluation(min_confidence=min_confidence, worst_count=worst_count)
 
 
 def load_classifier(model: PathLike) -> Classifier:

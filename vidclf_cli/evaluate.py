@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ SPLITS: Mapping[str, tuple[Split, ...]] = {
 }
 """Names of the parts of packed data; `large-test` is every row that training never sees."""
 
+_PACKED_SUFFIXES = frozenset({".h5", ".hdf5"})
 _BLOCK_BYTES = 32 << 20
 
 Progress = Callable[[int, int], None]
@@ -123,6 +125,11 @@ class Evaluation:
             "mistakes": [each.to_dict() for each in self.mistakes],
             "notes": list(self.notes),
         }
+
+
+def is_packed(data: Path) -> bool:
+    """Tell whether data is a packed file by its name, and not videos."""
+    return data.suffix.lower() in _PACKED_SUFFIXES and not data.is_dir()
 
 
 def evaluate_dataset(

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vidclf_cli.evaluate import Evaluation
     from vidclf_cli.pipeline.options import RunOptions
 
-_PACKED_SUFFIXES = frozenset({".h5", ".hdf5"})
-
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
@@ -72,7 +70,7 @@ class _Choice:
 @click.option(
     "--group-column",
     metavar="NAME",
-    help="The CSV's column that says which source a video comes from. [default: group, where there is one]",
+    help="The CSV's column that says which source a video comes from. [default: group, source or source_url]",
 )
 @click.option(
     "--split",
@@ -110,6 +108,7 @@ def evaluate(
     Exit code: 0 all fine, 1 some videos failed (they are listed), 2 wrong usage, 130 interrupted.
     """
     from vidclf_cli.classifier import load_classifier
+    from vidclf_cli.evaluate import is_packed
     from vidclf_cli.writers.output import check_writable
 
     if json_target is not None:
@@ -118,7 +117,7 @@ def evaluate(
         _make_folder(figures)
     choice = _Choice(data, root, group_column, split, min_confidence, worst, quiet)
     classifier = load_classifier(model)
-    if _is_packed(data):
+    if is_packed(data):
         evaluation = _of_packed(classifier, choice, values)
     else:
         evaluation = _of_videos(classifier, choice, to_run_options(values))
@@ -126,10 +125,6 @@ def evaluate(
     if figures is not None:
         _draw(evaluation, figures, quiet)
     return 1 if evaluation.failures else 0
-
-
-def _is_packed(data: Path) -> bool:
-    return data.suffix.lower() in _PACKED_SUFFIXES and data.is_file()
 
 
 def _of_packed(classifier: Classifier, choice: _Choice, values: dict[str, Any]) -> Evaluation:

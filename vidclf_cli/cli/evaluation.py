@@ -90,9 +90,7 @@ def _print_labels(evaluation: Evaluation, console: Console) -> None:
         table.add_row(_text(evaluation.labels[at]), *counts, *(_number(values[at]) for values in figures))
     _print_table(console, title, table)
     if without := evaluation.labels_without_examples:
-        console.print(
-            f"Nothing is known about {_some(without)}: the data has no example, and the means leave them out."
-        )
+        console.print(f"No example in the data, so left out of the means: {_some(without)}.")
 
 
 def _print_confusions(evaluation: Evaluation, console: Console) -> None:
