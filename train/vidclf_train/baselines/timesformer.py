@@ -86,7 +86,7 @@ def fine_tune(
     architecture = read_architecture(source)
     device = choose_training_device(device_name)
     events.say(f"TimeSformer: weights from {source.description}; on {device.name} ({device.reason})")
-    events.say(f"frames: {architecture.frame_count}, {architecture.processing.description}")
+    events.say(architecture.description)
     request = architecture.processing.request(architecture.frame_count)
     store = FrameStore(out / "frames", request, options.byte_limit, options.limits)
     paths = [video.path for video in labelled.videos]

@@ -6,15 +6,15 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import huggingface_hub.utils.logging
 import torch
 import transformers
-from transformers import TimesformerConfig, TimesformerForVideoClassification
-from transformers.utils import cached_file
+from transformers import AutoConfig, TimesformerConfig, TimesformerForVideoClassification
+from transformers.utils import cached_file, extract_commit_hash
 
 from vidclf_cli.errors import OutputError, UsageError
 from vidclf_train.baselines.processing import PROCESSOR_NAME, Processing, read_processing
@@ -46,6 +46,11 @@ class Source:
         return Path(self.name).is_dir()
 
     @property
+    def where(self) -> dict[str, str]:
+        """What functions that fetch are told beside the name."""
+        return {} if self.is_folder or self.revision is None else {"revision": self.revision}
+
+    @property
     def description(self) -> str:
         """For people."""
         if self.is_folder:
@@ -73,6 +78,12 @@ class Architecture:
     processing: Processing
     has_processor: bool
 
+    @property
+    def description(self) -> str:
+        """For people."""
+        origin = "as its processor says" if self.has_processor else "TimeSformer's own: it has no processor"
+        return f"frames: {self.frame_count} per video, {self.processing.description} ({origin})"
+
 
 def read_architecture(source: Source) -> Architecture:
     """Read the configuration; weights are fetched later.
@@ -84,17 +95,16 @@ def read_architecture(source: Source) -> Architecture:
     _be_quiet()
     if not source.is_folder and (source.name.startswith((".", "/", "~")) or source.name.count("/") != 1):
         raise UsageError(f"{source.name} is no folder, and no name on the hub.", _ADVICE)
-    config = _fetch(
-        source, lambda: transformers.AutoConfig.from_pretrained(source.name, revision=source.revision)
-    )
+    commit = _fetch(source, lambda: _find_commit(source))
+    pinned = replace(source, revision=commit or source.revision)
+    config = _fetch(source, lambda: AutoConfig.from_pretrained(source.name, **pinned.where))
     if not isinstance(config, TimesformerConfig):
         raise UsageError(
             f"{source.name} holds a {config.model_type} network, and not TimeSformer.",
             "Give --weights those of a TimeSformer, e.g. facebook/timesformer-base-finetuned-k400.",
         )
     image_size = int(str(config.image_size))  # its type allows a pair; TimeSformer's are numbers
-    commit = getattr(config, "_commit_hash", None) or ""
-    processor = _fetch(source, lambda: _read_processor(source))
+    processor = _fetch(source, lambda: _read_processor(pinned))
     return Architecture(
         source=source,
         commit=commit,
@@ -105,10 +115,22 @@ def read_architecture(source: Source) -> Architecture:
     )
 
 
+def _find_commit(source: Source) -> str:
+    """Return the commit on the hub, so that all files are of one; empty for a folder.
+
+    Raises:
+        OSError: There is nothing of that name.
+    """
+    path = cached_file(source.name, "config.json", **source.where)
+    if path is None:  # The library says no more of this file.
+        raise OSError("it has no config.json.")
+    return "" if source.is_folder else str(extract_commit_hash(path, None) or "")
+
+
 def _read_processor(source: Source) -> dict[str, Any] | None:
     """Return the processor's configuration, None where the weights come without one."""
     path = cached_file(
-        source.name, PROCESSOR_NAME, revision=source.revision, _raise_exceptions_for_missing_entries=False
+        source.name, PROCESSOR_NAME, **source.where, _raise_exceptions_for_missing_entries=False
     )
     if path is None:
         return None
@@ -136,7 +158,7 @@ def load_model(
         source,
         lambda: TimesformerForVideoClassification.from_pretrained(
             source.name,
-            revision=architecture.commit or source.revision or "main",
+            **replace(source, revision=architecture.commit or source.revision).where,
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
