@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +77,12 @@ def read_verticals(path: Path) -> dict[int, str]:
     return {int(row["Index"]): row["Vertical1"] or NO_VERTICAL for row in _read_rows(path, _INDEX_COLUMNS)}
 
 
-def _read_rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
+def _read_rows(path: Path, columns: set[str]) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         if missing := columns - set(rows.fieldnames or ()):
             raise click.UsageError(f"{path} has no column {', '.join(sorted(missing))}.")
-        return list(rows)
+        yield from rows
 
 
 def verticals_of(entities: list[Entity], minimum: int = 1) -> list[str]:

@@ -1,0 +1,23 @@
+"""Fixtures of what comes over the network, all of it from this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.train.youtube8m.server import FileServer, serve_files
+from vidclf_train.youtube8m import command
+from vidclf_train.youtube8m.web import Web
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A server; the command's pauses between tries are short, and no proxy is in between."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(command, "Web", partial(Web, backoff_seconds=0.005, timeout_seconds=5.0))
+    with serve_files() as files:
+        yield files
