@@ -12,7 +12,7 @@ from vidclf_cli.classifier import Classifier
 from vidclf_cli.classifier import load_classifier as _load_classifier
 from vidclf_cli.dataset import open_dataset
 from vidclf_cli.errors import UsageError
-from vidclf_cli.evaluate import DEFAULT_WORST_COUNT, Evaluation, evaluate_dataset, is_packed
+from vidclf_cli.evaluation import DEFAULT_WORST_COUNT, Evaluation, evaluate_dataset, is_packed
 from vidclf_cli.labelled import read_labelled
 from vidclf_cli.media.types import Limits
 from vidclf_cli.pipeline.evaluate import Measuring

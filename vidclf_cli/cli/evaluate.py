@@ -17,7 +17,7 @@ from vidclf_cli.cli.terminal import is_terminal, printable, say
 
 if TYPE_CHECKING:
     from vidclf_cli.classifier import Classifier
-    from vidclf_cli.evaluate import Evaluation
+    from vidclf_cli.evaluation import Evaluation
     from vidclf_cli.pipeline.options import RunOptions
 
 
@@ -108,7 +108,7 @@ def evaluate(
     Exit code: 0 all fine, 1 some videos failed (they are listed), 2 wrong usage, 130 interrupted.
     """
     from vidclf_cli.classifier import load_classifier
-    from vidclf_cli.evaluate import is_packed
+    from vidclf_cli.evaluation import is_packed
     from vidclf_cli.writers.output import check_writable
 
     if json_target is not None:
@@ -130,7 +130,7 @@ def evaluate(
 def _of_packed(classifier: Classifier, choice: _Choice, values: dict[str, Any]) -> Evaluation:
     from vidclf_cli import __version__
     from vidclf_cli.dataset import open_dataset
-    from vidclf_cli.evaluate import evaluate_dataset
+    from vidclf_cli.evaluation import evaluate_dataset
 
     for option, value in (("--root", choice.root), ("--group-column", choice.group_column),
                           ("--exclude", values["exclude"])):  # fmt: skip

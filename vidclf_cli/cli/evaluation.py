@@ -14,7 +14,7 @@ from vidclf_cli.cli.terminal import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vidclf_cli.evaluate import Evaluation
+    from vidclf_cli.evaluation import Evaluation
     from vidclf_cli.metrics import Estimate
 
 _PLAIN_WIDTH = 120  # columns when the output is no terminal

@@ -10,7 +10,7 @@ from vidclf_cli import __version__
 from vidclf_cli.alignment import LeftOut, no_common_label
 from vidclf_cli.classifier import Classifier, check_can_embed
 from vidclf_cli.errors import UsageError
-from vidclf_cli.evaluate import DEFAULT_WORST_COUNT, Evaluation, Failure, evaluate_dataset
+from vidclf_cli.evaluation import DEFAULT_WORST_COUNT, Evaluation, Failure, evaluate_dataset
 from vidclf_cli.labelled import LabelledVideo, LabelledVideos, video_id
 from vidclf_cli.pipeline.gather import Gathering
 from vidclf_cli.pipeline.options import RunOptions
