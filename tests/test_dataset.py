@@ -204,8 +204,11 @@ def test_tables_of_other_makers_are_read(tmp_path: Path) -> None:
         file["labels"] = np.frombuffer(b'["a", "b"]', np.uint8)
         file[f"vectors/{VISUAL}"] = np.eye(3)
         file["targets"] = np.array([[True, False], [True, True], [False, False]])
-        file["ids"] = np.array([b"x", b"yy", "é".encode()])
-        file["groups"] = np.array([b"g", b"g", b"h"])
+        file["ids/text"], file["ids/ends"] = np.frombuffer("xé".encode(), np.uint8), [1, 1, 3]
+        file["groups/text"], file["groups/ends"] = (
+            np.frombuffer(b"ggh", np.uint8),
+            np.arange(1, 4, dtype=np.uint8),
+        )
     with open_dataset(path) as dataset:
         loaded = dataset.load(np.array([0, 2]))
     assert (loaded.task, loaded.ids, loaded.groups) == ("multi", ["x", "é"], ["g", "h"])
@@ -230,8 +233,12 @@ def test_tables_of_other_makers_are_read(tmp_path: Path) -> None:
         (lambda file: file.__delitem__("vectors"), "it has no `vectors`"),
         (lambda file: file["vectors"].__delitem__("toy"), "it holds no vectors"),
         (lambda file: file[f"vectors/{VISUAL}"].resize(49, axis=0), "has 49 rows, and `targets` 50"),
-        (lambda file: file["ids"].resize(51, axis=0), "has 51 rows, and `targets` 50"),
-        (lambda file: file["groups"].resize(10, axis=0), "has 10 rows"),
+        (lambda file: file["ids/ends"].resize(49, axis=0), "has 49 rows, and `targets` 50"),
+        (lambda file: file["groups/ends"].resize(10, axis=0), "has 10 rows"),
+        (lambda file: file["ids/text"].resize(100, axis=0), "`ids/ends` does not fit"),
+        (lambda file: file["ids/ends"].__setitem__(3, 0), "`ids/ends` does not fit"),
+        (lambda file: file["ids/ends"].__setitem__(0, -1), "`ids/ends` does not fit"),
+        (lambda file: file["ids"].__delitem__("text"), "it has no `ids/text`"),
         (lambda file: file["splits"].resize(10, axis=0), "has 10 rows"),
         (lambda file: file["splits"].__setitem__(3, 4), "`splits` holds other numbers"),
         (lambda file: file["targets"].__setitem__(3, 3), "`targets` names labels that are not there"),
@@ -241,8 +248,9 @@ def test_tables_of_other_makers_are_read(tmp_path: Path) -> None:
         (replaced("targets", np.zeros((50, 3), np.uint8)), "with the shape (50, 3)"),
         (replaced("targets", 1), "with the shape ()"),
         (replaced("targets", h5py.Empty("i4")), "with the shape None"),
-        (replaced("ids", np.arange(50)), "`ids` is a table of int64"),
-        (replaced("ids", np.array([b"x"] * 50).reshape(10, 5)), "with the shape (10, 5)"),
+        (replaced("ids", np.arange(50)), "it has no `ids/ends`"),
+        (replaced("ids/text", np.arange(50)), "`ids/text` is a table of int64"),
+        (replaced("ids/ends", np.zeros((10, 5), int)), "with the shape (10, 5)"),
         (replaced(f"vectors/{VISUAL}", np.ones((50, 5), np.int32)), "is a table of int32"),
         (replaced(f"vectors/{VISUAL}", np.ones((50, 5), np.complex64)), "is a table of complex64"),
         (replaced(f"vectors/{VISUAL}", np.ones(50, np.float32)), "with the shape (50,)"),
@@ -302,6 +310,11 @@ def external_link(file: h5py.File) -> None:
     file["targets"] = h5py.ExternalLink("other.h5", "/targets")
 
 
+def external_link_to_texts(file: h5py.File) -> None:
+    del file["ids"]
+    file["ids"] = h5py.ExternalLink("other.h5", "/ids")
+
+
 def external_link_within_vectors(file: h5py.File) -> None:
     file["vectors/toy/c@1"] = h5py.ExternalLink("other.h5", "/vectors/toy")
 
@@ -327,6 +340,7 @@ def external_storage(file: h5py.File) -> None:
         (soft_link_to_the_group, "`vectors` is a link"),
         (dangling_link, "`splits` is a link"),
         (external_link, "`targets` is a link"),
+        (external_link_to_texts, "`ids` is a link"),
         (external_link_within_vectors, "`vectors/toy/c@1` is a link"),
         (virtual, "stands in another file"),
         (external_storage, "stands in another file"),
@@ -347,7 +361,7 @@ def test_groups_that_hold_each_other_come_to_an_end(tmp_path: Path) -> None:
     assert "1,000 parts or 8 levels" in refusal(spoiled(tmp_path, spoil))
 
 
-@pytest.mark.parametrize("name", ["targets", f"vectors/{VISUAL}", "ids", "labels"])
+@pytest.mark.parametrize("name", ["targets", f"vectors/{VISUAL}", "ids/ends", "ids/text", "labels"])
 def test_rows_that_are_declared_and_not_there_are_refused_at_once(tmp_path: Path, name: str) -> None:
     def spoil(file: h5py.File) -> None:
         shape, kind = file[name].shape, file[name].dtype
@@ -440,6 +454,15 @@ def test_a_block_that_contradicts_itself_is_a_mistake_of_the_caller(tmp_path: Pa
         assert len(dataset) == 1
 
 
+def test_an_id_that_is_no_unicode_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UnicodeEncodeError),
+        write_dataset(tmp_path / "a.h5", {VISUAL: 3}, "single", LABELS) as writer,
+    ):
+        writer.append({VISUAL: np.ones((1, 3), np.float32)}, np.zeros(1, np.int32), ["\udce9"], ["g"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="cannot be written"),
@@ -480,7 +503,7 @@ for limit in map(int, sys.argv[2:]):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
 def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
-    limits = ["10", "3000", "100000", "1000000", "2000000", "3000000", "4000000"]
+    limits = ["10", "3000", "100000", "1000000", "2000000", "2500000", "3000000"]
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.h5"), *limits],
         capture_output=True,

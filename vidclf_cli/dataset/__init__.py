@@ -7,8 +7,9 @@ The packed file (docs/formats.md, Dataset file):
 /vectors/<space id>   floating point, shape (rows, dimension); a row of zeros: the video has nothing there
 /targets              whole numbers; `single`: the label's number, shape (rows,); `multi`: 0 or 1, shape
                       (rows, labels)
-/ids                  UTF-8, shape (rows,)
-/groups               UTF-8, shape (rows,); rows of one group are never split
+/ids/text             uint8: all ids in UTF-8, one after another
+/ids/ends             whole numbers, shape (rows,): where in `text` each ends
+/groups/text, ends    likewise: the source of each row; rows of one source are never split
 /splits               whole numbers, shape (rows,), optional: a `Split` per row
 """
 

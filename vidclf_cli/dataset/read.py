@@ -28,7 +28,6 @@ _MOST_LEVELS = 8
 _MOST_PARTS = 1000
 """Of groups and tables below `vectors`: groups that hold each other would have no end."""
 
-_TEXT_BLOCK = 1 << 14
 _MAKE_AGAIN = "Make it again, or ask whoever made it."
 _FILTERS = frozenset({h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_SHUFFLE})
 
@@ -190,14 +189,17 @@ class _Reader:
         return np.asarray(splits, np.uint8)
 
     def _texts(self, name: str, count: int) -> list[str]:
-        table = self._table(name, "OS", dimension_count=1, row_count=count)
-        if h5py.check_string_dtype(table.dtype) is None:
-            raise self._refusal(f"`{name}` holds no texts")
-        texts: list[str] = []
+        self._refuse_links(name)
+        ends = self._table(f"{name}/ends", "iu", dimension_count=1, row_count=count)[:]
+        data = self._table(f"{name}/text", "u", dimension_count=1)[:].tobytes()
+        if ends[0] < 0 or np.any(ends[1:] < ends[:-1]) or ends[-1] != len(data):
+            raise self._refusal(f"`{name}/ends` does not fit `{name}/text`")
         same: dict[str, str] = {}  # Rows of one source share one text in memory.
-        for begin in range(0, count, _TEXT_BLOCK):
-            block = table.asstr("utf-8", "replace")[begin : begin + _TEXT_BLOCK]
-            texts += [same.setdefault(text, text) for text in block]
+        begin, texts = 0, []
+        for end in ends.tolist():
+            text = data[begin:end].decode("utf-8", "replace")
+            texts.append(same.setdefault(text, text))
+            begin = end
         return texts
 
     def _vectors(self, ids: Sequence[str]) -> dict[str, Rows]:

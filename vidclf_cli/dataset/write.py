@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 VERSION_KEY = "vidclf_dataset"
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES, _CHUNK_ROWS = 1 << 18, 1 << 14
 _LIBRARY_VERSIONS = ("v110", "v110")
 """Not `latest`: an older HDF5 on the machine where the file is used could not read it."""
 
@@ -119,24 +119,25 @@ class DatasetWriter:
         self._spaces = tuple(dimensions)
         self._has_splits = has_splits
         file.attrs[VERSION_KEY] = FORMAT_VERSION
-        file.attrs["task"] = task
+        file.attrs["task"] = np.bytes_(task)
         # As a dataset of bytes: an attribute holds 64 KiB at most.
         file["labels"] = np.frombuffer(json.dumps(list(labels), ensure_ascii=False).encode(), np.uint8)
         for space, dimension in dimensions.items():
-            self._make(f"vectors/{space}", (dimension,), np.float32)
-        self._make(
-            "targets", (len(labels),) if task == "multi" else (), np.uint8 if task == "multi" else np.int32
-        )
+            self._make(f"vectors/{space}", np.float32, dimension)
+        if task == "multi":
+            self._make("targets", np.uint8, len(labels))
+        else:
+            self._make("targets", np.int32)
         for name in ("ids", "groups"):
-            self._make(name, (), h5py.string_dtype())
+            self._make(f"{name}/text", np.uint8)
+            self._make(f"{name}/ends", np.int64)
         if has_splits:
-            self._make("splits", (), np.uint8)
+            self._make("splits", np.uint8)
 
-    def _make(self, name: str, shape: tuple[int, ...], kind: Any) -> None:
-        row_bytes = 4 * math.prod(shape)
-        chunk = (max(1, _CHUNK_BYTES // max(row_bytes, 16)), *shape)
+    def _make(self, name: str, kind: type[np.generic], *shape: int) -> None:
+        chunk = min(_CHUNK_ROWS, max(1, _CHUNK_BYTES // (np.dtype(kind).itemsize * math.prod(shape))))
         self._file.create_dataset(
-            name, (0, *shape), kind, maxshape=(None, *shape), chunks=chunk, fletcher32=kind is np.float32
+            name, (0, *shape), kind, maxshape=(None, *shape), chunks=(chunk, *shape), fletcher32=True
         )
 
     def append(
@@ -151,25 +152,38 @@ class DatasetWriter:
 
         Raises:
             ValueError: They differ in length, or a space or the splits are missing or too many.
+            UnicodeEncodeError: An id or a group is no valid Unicode.
             OutputError: The disk is full.
         """
         if set(vectors) != set(self._spaces) or (splits is not None) != self._has_splits:
             raise ValueError(f"a block needs the spaces {self._spaces}, and splits: {self._has_splits}")
         block: dict[str, Any] = {f"vectors/{space}": vectors[space] for space in self._spaces}
-        block |= {"targets": targets, "ids": list(ids), "groups": list(groups)}
+        block["targets"] = targets
         if splits is not None:
             block["splits"] = splits
-        if len({len(values) for values in block.values()}) != 1:
-            raise ValueError(f"a block has { ({name: len(values) for name, values in block.items()}) } rows")
+        counts = {name: len(values) for name, values in {**block, "ids": ids, "groups": groups}.items()}
+        if len(set(counts.values())) != 1:
+            raise ValueError(f"a block has {counts} rows")
         for name, values in block.items():
-            table = self._file[name]
-            begin = len(table)
-            table.resize(begin + len(values), axis=0)
-            table[begin:] = values
+            self._extend(name, values)
+        for name, texts in (("ids", ids), ("groups", groups)):
+            # Not HDF5's own texts of any length: their heap has no checksum, and reading a damaged one
+            # may never end.
+            encoded = [text.encode() for text in texts]
+            begin = len(self._file[f"{name}/text"])
+            ends = begin + np.cumsum([len(text) for text in encoded], dtype=np.int64)
+            self._extend(f"{name}/text", np.frombuffer(b"".join(encoded), np.uint8))
+            self._extend(f"{name}/ends", ends)
         try:
             self._target.check()
         except OSError as error:
             raise _unwritable(self._path, error) from error
+
+    def _extend(self, name: str, values: NDArray[np.generic]) -> None:
+        table = self._file[name]
+        begin = len(table)
+        table.resize(begin + len(values), axis=0)
+        table[begin:] = values
 
 
 @contextmanager
