@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 SUFFIX = ".onnx"
-_SIZE_LIMIT = 512 << 20  # Bytes. The largest network of the paper with every local space as input has 60 MB.
+SIZE_LIMIT = 512 << 20  # Bytes. The largest network of the paper with every local space as input has 90 MB.
 _ONNX_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _BATCH = 1024
 _DEVICE = Device("cpu", "a few thousand numbers per video")
@@ -228,9 +228,9 @@ def _read(path: Path) -> bytes:
         if path.exists() and not path.is_file():
             raise ClassifierError(f"{path} is no regular file.", _MAKE_ONE)
         size = path.stat().st_size
-        if size > _SIZE_LIMIT:
+        if size > SIZE_LIMIT:
             raise ClassifierError(
-                f"{path} has {size >> 20} MB, and a classifier at most {_SIZE_LIMIT >> 20} MB.", _MAKE_ONE
+                f"{path} has {size >> 20} MB, and a classifier at most {SIZE_LIMIT >> 20} MB.", _MAKE_ONE
             )
         return path.read_bytes()
     except OSError as error:

@@ -17,7 +17,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from vidclf_cli.classifier import Classifier, load_classifier
+from vidclf_cli.classifier import SIZE_LIMIT, Classifier, load_classifier
 from vidclf_cli.classifier_card import METADATA_KEY, ClassifierCard, ClassifierInput
 from vidclf_cli.errors import ClassifierError, OutputError
 from vidclf_cli.runtime import Device, open_session
@@ -49,15 +49,27 @@ def export_classifier(fitted: Fitted, card: ClassifierCard, path: Path, samples:
         The file as the loader sees it.
 
     Raises:
-        ClassifierError: ONNX Runtime gives other numbers than torch, or the loader refuses the file.
+        ClassifierError: ONNX Runtime gives other numbers than torch, the file is too large, or the loader
+            refuses it.
         OutputError: The file cannot be written.
     """
+    _check_size(fitted.model, path)
     data = to_onnx(fitted.model, card)
     compare(fitted.model, data, _probe_rows(card.inputs, samples), path)
     with _whole_file(path, data) as temporary:
         classifier = load_classifier(temporary)
     classifier.path = path
     return classifier
+
+
+def _check_size(model: torch.nn.Module, path: Path) -> None:
+    size = 4 * sum(weights.numel() for weights in model.parameters())
+    if size > SIZE_LIMIT:
+        raise ClassifierError(
+            f"{path} was not written: it would have {size >> 20} MB, and a classifier at most "
+            f"{SIZE_LIMIT >> 20} MB.",
+            "Train smaller networks or fewer of them, or on fewer embedding spaces.",
+        )
 
 
 def input_names(spaces: Sequence[str]) -> tuple[str, ...]:
@@ -198,7 +210,8 @@ def _probe_rows(inputs: Sequence[ClassifierInput], samples: Vectors) -> dict[str
 
 @contextmanager
 def _whole_file(path: Path, data: bytes) -> Iterator[Path]:
-    """Write beside the place, and rename when the block ends well."""
+    """Write beside the place, behind a link what it leads to, and rename when the block ends well."""
+    path = path.resolve() if path.is_symlink() else path
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _writing(path), temporary.open("wb") as stream:
