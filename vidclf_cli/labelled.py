@@ -7,6 +7,7 @@ with both places named. docs/formats.md (Labelled data) describes what is read.
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,9 @@ from vidclf_cli.scoring import Task
 UNKNOWN = "unknown"
 _NAMED = 3
 """How many of many a message names."""
+
+_PARTS = frozenset({"train", "training", "val", "valid", "validation", "eval", "test", "testing"})
+"""Folders of these names only are the parts of a data set, each with the labels in it."""
 
 _SHAPE = "Name a CSV with the columns `path` and `label`, or a folder with one sub-folder per label."
 
@@ -107,24 +111,28 @@ def read_labelled(
     Raises:
         UsageError: It cannot be read, contradicts itself, or holds too few labels.
     """
-    if data.is_dir():
+    if is_folder := _is_folder(data):
         if root is not None or group_column is not None:
             raise UsageError(f"{data} is a folder: it has neither columns nor another root.", _SHAPE)
-        folder = Path(os.path.realpath(data))
-        return _Collection(folder, str(data), multi=multi, for_training=for_training).of_folder(exclude)
-    if not data.exists():
-        raise UsageError(f"There is no file or folder {data}.", _SHAPE)
-    if not data.is_file():
-        raise UsageError(f"{data} is neither a file nor a folder.", _SHAPE)
-    if exclude:
+    elif exclude:
         raise UsageError(f"{data} names its videos itself.", "Delete the lines that you do not want.")
-    folder = data.parent if root is None else root
+    folder = data if is_folder else data.parent if root is None else root
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}.", "Name the folder that the paths are relative to.")
     collection = _Collection(
         Path(os.path.realpath(folder)), str(data), multi=multi, for_training=for_training
     )
-    return collection.of_table(data, group_column)
+    return collection.of_folder(exclude) if is_folder else collection.of_table(data, group_column)
+
+
+def _is_folder(data: Path) -> bool:
+    try:
+        mode = data.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise UsageError(f"There is no file or folder {data} that can be read ({error}).", _SHAPE) from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise UsageError(f"{data} is neither a file nor a folder.", _SHAPE)
+    return stat.S_ISDIR(mode)
 
 
 class _Collection:
@@ -158,6 +166,12 @@ class _Collection:
         folders = find_folders(self._root, exclude)
         if not folders:
             raise UsageError(f"{self._name} has no sub-folders.", _SHAPE)
+        if all(each.name.casefold() in _PARTS for each in folders):
+            raise UsageError(
+                f"The sub-folders of {self._name} ({some([each.name for each in folders])}) are named like "
+                "parts of a data set, not like labels.",
+                f"Name one of them: {Path(self._name) / folders[0].name}",
+            )
         inside = find_videos([self._root], exclude)
         # A label's folder that is a link to elsewhere was named by whoever made it, so it is followed.
         outside = [find_videos([each], exclude) for each in folders if not _leads_inside(each, self._root)]
@@ -205,7 +219,7 @@ class _Collection:
         by_file: dict[str, list[_Claim]] = defaultdict(list)
         for claim in claims:
             by_file[claim.real].append(claim)
-        self._note_repeated(by_file.values())
+        self._note_repeated(by_file.values(), task)
         found = [(same[0].exists, self._agree(same, task)) for same in by_file.values()]
         found.sort(key=lambda pair: order_key(self._id_of(pair[1].path)))
         videos = tuple(video for exists, video in found if exists)
@@ -265,7 +279,7 @@ class _Collection:
         names = [str(video.path) for video in missing]
         if not videos:
             raise UsageError(
-                f"None of the {len(missing)} files that {self._name} names is there: {_some(names)}.",
+                f"None of the {len(missing)} files that {self._name} names is there: {some(names)}.",
                 f"Paths are relative to {self._root}; --root names another folder.",
             )
         self._note(f"{_count(len(missing), 'labelled file')} not there", names)
@@ -292,14 +306,14 @@ class _Collection:
             )
         return tuple(sorted(counts))
 
-    def _note_repeated(self, files: Iterable[Sequence[_Claim]]) -> None:
-        again = [same[0] for same in files if len(same) > 1]
+    def _note_repeated(self, files: Iterable[Sequence[_Claim]], task: Task) -> None:
+        again = [str(same[0].path) for same in files if len(same) > 1]
         if again:
-            extra = f"{_count(len(again), 'file')} named more than once, counted once"
-            self._note(extra, (str(claim.path) for claim in again))
+            united = ", with the labels of all places" if task == "multi" else ""
+            self._note(f"{_count(len(again), 'file')} named more than once, counted once{united}", again)
 
     def _note(self, what: str, names: Iterable[str]) -> None:
-        self._notes.append(f"{what}: {_some(list(names))}.")
+        self._notes.append(f"{what}: {some(list(names))}.")
 
     def _id_of(self, path: Path) -> str:
         return video_id(path, self._root)
@@ -328,6 +342,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first few of many names, and how many more there are."""
     shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -121,7 +121,8 @@ class DatasetWriter:
         file.attrs[VERSION_KEY] = FORMAT_VERSION
         file.attrs["task"] = np.bytes_(task)
         # As a dataset of bytes: an attribute holds 64 KiB at most.
-        file["labels"] = np.frombuffer(json.dumps(list(labels), ensure_ascii=False).encode(), np.uint8)
+        encoded = np.frombuffer(json.dumps(list(labels), ensure_ascii=False).encode(), np.uint8)
+        file.create_dataset("labels", data=encoded, chunks=True, fletcher32=True)
         for space, dimension in dimensions.items():
             self._make(f"vectors/{space}", np.float32, dimension)
         if task == "multi":

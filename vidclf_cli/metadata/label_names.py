@@ -41,7 +41,7 @@ class LabelNames:
         """Tell whether a name holds all words of one of the video's own labels."""
         words = _words(name)
         wanted = [each for label in own if (each := _words(label))]
-        return any(set(each) <= set(words) or "".join(each) in "".join(words) for each in wanted)
+        return any(set(each) <= set(words) or "".join(each) in words for each in wanted)
 
 
 @lru_cache(maxsize=1 << 16)

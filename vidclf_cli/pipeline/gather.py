@@ -14,7 +14,7 @@ from vidclf_cli.dataset import Dataset
 from vidclf_cli.embedders.base import SampleEmbedder
 from vidclf_cli.embedders.local import LocalAudio
 from vidclf_cli.errors import Code, Reason, UsageError
-from vidclf_cli.labelled import LabelledVideo, LabelledVideos, video_id
+from vidclf_cli.labelled import LabelledVideo, LabelledVideos, some, video_id
 from vidclf_cli.library import Library, order_key
 from vidclf_cli.local_spaces import find_spaces
 from vidclf_cli.metadata import collect_text
@@ -69,18 +69,20 @@ class Gathering(Job):
         self._readable: list[_Readable] = []
         self._texts: dict[int, str] = {}
         self._telling_count = 0
+        self._notes: list[str] = []
         self._is_done = False
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What looks odd, a sentence each, after `results()`."""
+        """What looks odd, a sentence each; complete after `dataset()`."""
         telling, all_count = self._telling_count, len(self._readable)
-        if telling * 4 < all_count or not telling:
-            return ()
-        return (
+        if not telling or telling * 4 < all_count:
+            return tuple(self._notes)
+        note = (
             f"The text about {telling} of {all_count} videos names their label: figures with "
-            f"{self._text_embedder.space.alias} hold only for videos whose titles do so, too.",
+            f"{self._text_embedder.space.alias} hold only for videos whose names and titles do so, too."
         )
+        return (*self._notes, note)
 
     @property
     def description(self) -> str:
@@ -122,6 +124,7 @@ class Gathering(Job):
             raise RuntimeError("the videos are not all embedded yet")
         if not self._readable:
             raise UsageError("None of the videos could be read.", "The reasons stand in their rows.")
+        self._notes = []
         task = task or self._labelled.task
         labels_of, groups = self._unite(task)
         chosen = tuple(labels) if labels is not None else self._labels_that_are_left()
@@ -132,7 +135,10 @@ class Gathering(Job):
             ids=[each.video.id for each in self._readable],
             targets=self._targets(labels_of, chosen, task),
             groups=groups,
-            vectors={space: table[rows] for space, table in self._vectors.items()},
+            vectors={
+                space: table if len(rows) == len(table) else table[rows]
+                for space, table in self._vectors.items()
+            },
         )
 
     def _embedders(self) -> list[SampleEmbedder]:
@@ -173,28 +179,30 @@ class Gathering(Job):
             self._texts = {}
 
     def _unite(self, task: Task) -> tuple[list[tuple[str, ...]], list[str]]:
-        """Return labels and groups by row, the same for all files of one content as far as they must be."""
+        """Return labels and groups by row; copies of one video have the same."""
         firsts: dict[str, int] = {}
         labels_of = [each.labelled.labels for each in self._readable]
         sources = _Sources()
+        copies, differing = [], []
         for at, each in enumerate(self._readable):
             first = firsts.setdefault(each.fingerprint, at)
             if first == at:
                 continue
+            copies.append(each.video.id)
             sources.unite(self._readable[first].labelled.group, each.labelled.group)
-            if set(labels_of[first]) == set(labels_of[at]):
-                continue
-            if task == "single":
-                other = self._readable[first]
-                raise UsageError(
-                    f"{other.video.id} and {each.video.id} are copies of one video, labelled "
-                    f"{'|'.join(other.labelled.labels)!r} and {'|'.join(each.labelled.labels)!r}.",
-                    "Correct one label or delete one copy; if a video may have several labels, ask for a "
-                    "multi-label classifier.",
-                )
-            labels_of[first] = tuple(dict.fromkeys((*labels_of[first], *labels_of[at])))
+            if set(labels_of[first]) != set(labels_of[at]):
+                if task == "single":
+                    raise _contradiction(self._readable[first], each)
+                differing.append(each.video.id)
+                labels_of[first] = tuple(dict.fromkeys((*labels_of[first], *labels_of[at])))
         for at, each in enumerate(self._readable):
             labels_of[at] = labels_of[firsts[each.fingerprint]]
+        if copies:
+            self._notes.append(f"Copies of other videos, kept on one side of a split: {some(copies)}.")
+        if differing:
+            self._notes.append(
+                f"Copies under other labels, which now have the labels of all: {some(differing)}."
+            )
         return labels_of, [sources.find(each.labelled.group) for each in self._readable]
 
     def _labels_that_are_left(self) -> tuple[str, ...]:
@@ -203,6 +211,8 @@ class Gathering(Job):
             raise UsageError(
                 f"Only videos of one label, {min(found)!r}, could be read.", "The reasons stand in the rows."
             )
+        if lost := [label for label in self._labelled.labels if label not in found]:
+            self._notes.append(f"Labels left out, since none of their videos could be read: {some(lost)}.")
         return tuple(label for label in self._labelled.labels if label in found)
 
     def _targets(
@@ -224,6 +234,15 @@ class Gathering(Job):
                 )
             marks[at, [numbers[label] for label in own]] = 1
         return marks if task == "multi" else marks.argmax(axis=1).astype(np.int32)
+
+
+def _contradiction(first: _Readable, second: _Readable) -> UsageError:
+    return UsageError(
+        f"{first.video.id} and {second.video.id} are copies of one video, labelled "
+        f"{first.labelled.labels[0]!r} and {second.labelled.labels[0]!r}.",
+        "Correct a label or delete a copy; if a video may have several labels, ask for a multi-label "
+        "classifier.",
+    )
 
 
 class _Sources:
