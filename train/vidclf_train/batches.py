@@ -176,22 +176,17 @@ class StreamedBatches:
 def read_unit_rows(dataset: Dataset, rows: NDArray[np.int64]) -> Tensor:
     """Read some rows, each space scaled to unit length and all concatenated: (rows, sum of dimensions).
 
-    What lies between the first and the last row is read in one piece: HDF5 is slow at picking single rows.
-
     Args:
         dataset: In memory or in a file.
-        rows: Ascending row numbers, close to each other.
+        rows: Ascending row numbers.
     """
     if not rows.size:
         return torch.empty(0, sum(table.shape[1] for table in dataset.vectors.values()))
-    begin, end = int(rows[0]), int(rows[-1]) + 1
-    parts = []
-    for table in dataset.vectors.values():
-        piece = np.asarray(table[begin:end], np.float32)
-        if len(rows) < end - begin:
-            piece = piece[rows - begin]
-        parts.append(unit_rows(torch.from_numpy(piece)))
-    return torch.cat(parts, dim=1)
+    is_whole = rows[-1] - rows[0] + 1 == len(rows)
+    chosen = slice(int(rows[0]), int(rows[-1]) + 1) if is_whole else rows
+    # A part of an array may not be writable, and torch wants to be sure.
+    parts = [np.require(table[chosen], np.float32, "W") for table in dataset.vectors.values()]
+    return torch.cat([unit_rows(torch.from_numpy(part)) for part in parts], dim=1)
 
 
 def _targets(dataset: Dataset, rows: NDArray[np.int64]) -> Tensor:

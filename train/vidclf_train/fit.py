@@ -25,6 +25,7 @@ from vidclf_train.batches import make_batches, read_unit_rows, row_blocks, sampl
 from vidclf_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vidclf_train.device import TrainingDevice
 from vidclf_train.fitted import Curve
+from vidclf_train.memory import kept_memory
 from vidclf_train.networks import build_network
 from vidclf_train.recipe import NetworkHead
 from vidclf_train.schedule import learning_rate
@@ -93,7 +94,8 @@ def fit_network(
     if head.class_balanced and dataset.task == "multi":
         raise UsageError("`class_balanced` is for data with one label per row.", "Take it out of the recipe.")
     cuda_devices = [torch.cuda.current_device()] if device.name == "cuda" else []
-    with torch.random.fork_rng(cuda_devices):  # Dropout and weights draw from the global generators.
+    # Dropout and weights draw from the global generators.
+    with torch.random.fork_rng(cuda_devices), kept_memory():
         training = _Training(dataset, train_rows, validation_rows, head, seed, device)
         notes = training.resume(checkpoint) if checkpoint else ()
         while training.epoch_count < head.epochs:
