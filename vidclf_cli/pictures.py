@@ -58,9 +58,9 @@ def drawing() -> Iterator[None]:
     try:
         import matplotlib as mpl
 
-        with mpl.rc_context(
-            {"text.usetex": False, "text.parse_math": False, "font.family": list(_families())}
-        ):
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update({"text.parse_math": False, "font.family": list(_families())})
             yield
     finally:
         logger.setLevel(level)

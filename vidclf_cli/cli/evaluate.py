@@ -209,11 +209,13 @@ def _show(evaluation: Evaluation, data: Path, json_target: str | None, quiet: bo
 
 def _make_folder(folder: Path) -> None:
     """Make the folder of the pictures before a long run, not after it."""
+    from vidclf_cli.errors import UsageError
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.BadParameter(
-            f"{folder} cannot be made: {error.strerror}.", param_hint="--figures"
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}.", "Give --figures a folder that can be written to."
         ) from error
 
 
