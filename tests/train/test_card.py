@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,15 +164,12 @@ def test_a_thousand_labels_and_more_stay_readable_by_the_loader() -> None:
     assert "and 801 more" in card_text(card, {}, {})
 
 
-def test_no_figure_of_the_document_is_nan(tmp_path: Path) -> None:
+def test_no_figure_of_the_document_is_nan() -> None:
     dataset = some_rows()
+    fitted = some_fitted(dataset, report={"loss": float("nan"), "losses": [np.float32("inf")]})
     rows = np.array([0])  # one row of one source: neither intervals nor most recalls are defined
-    fitted = some_fitted(dataset)
-    card = build_card(
-        replace(fitted, held_out=HeldOut(rows, fitted.held_out.probabilities[rows])),
-        dataset,
-        GROUPED,
-        name="small",
-    )
+    alone = replace(fitted, held_out=HeldOut(rows, fitted.held_out.probabilities[rows]))
+    card = build_card(alone, dataset, GROUPED, name="small")
     json.loads(card.to_json(), parse_constant=pytest.fail)
+    assert card.recipe["loss"] is None
     assert "not defined" not in card_text(card, {}, {})

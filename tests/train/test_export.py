@@ -104,9 +104,7 @@ def test_the_file_tells_nothing_of_this_machine_and_needs_only_old_standard_oper
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("wrong", [2e-4, float("nan")])
-def test_a_file_that_differs_from_torch_is_refused_and_the_old_one_stays(
-    tmp_path: Path, wrong: float
-) -> None:
+def test_a_file_unlike_torch_is_refused_and_the_old_one_stays(tmp_path: Path, wrong: float) -> None:
     fitted = some_linear()
     with torch.no_grad():
         fitted.model.members[0].bias += wrong

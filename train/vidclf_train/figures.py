@@ -117,13 +117,15 @@ def save_curves(curves: Sequence[Curve], path: Path) -> None:
             epochs = np.arange(1, len(curve.train_loss) + 1)
             # With many networks the name of each stands once, at its validation loss.
             losses.plot(epochs, curve.train_loss, "--", color=colour, alpha=0.6, linewidth=1)
-            losses.plot(epochs, curve.validation_loss, color=colour, label=f" {curve.name}")
+            losses.plot(epochs, curve.validation_loss, color=colour, label=curve.name)
             accuracies.plot(epochs, curve.validation_accuracy, color=colour)
             best = curve.best_epoch
             losses.plot(epochs[best], curve.validation_loss[best], "o", color=colour)
             accuracies.plot(epochs[best], curve.validation_accuracy[best], "o", color=colour)
         losses.plot([], [], "--", color="0.4", linewidth=1, label="training")
         losses.plot([], [], "o", color="0.4", label="epoch kept")
+        for axes in (losses, accuracies):
+            axes.xaxis.get_major_locator().set_params(integer=True)
         losses.set(xlabel="epoch", ylabel="loss")
         accuracies.set(xlabel="epoch", ylabel="accuracy on validation rows")
         if len(curves) <= _MOST_LEGEND_ENTRIES:

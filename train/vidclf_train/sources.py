@@ -1,24 +1,28 @@
-"""Training data, whatever it is: labelled videos, which are embedded first, or a file of labelled vectors."""
+"""Training data, whatever it is: labelled videos, which are embedded first, or vectors with labels."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vidclf_cli import __version__
 from vidclf_cli.dataset import Dataset, open_dataset
 from vidclf_cli.errors import UsageError
+from vidclf_cli.evaluation import is_packed
+from vidclf_cli.label_table import read_label_table
 from vidclf_cli.labelled import LabelledVideos, read_labelled, video_id
 from vidclf_cli.local_spaces import ALL_LOCAL, local_spaces
 from vidclf_cli.pipeline.gather import Gathering
 from vidclf_cli.pipeline.options import RunOptions
 from vidclf_cli.records import Result, Status
 from vidclf_train.card import Provenance
+from vidclf_train.dataset import read_individual
+from vidclf_train.vector_file import SUFFIXES
 from vidclf_train.watcher import Watcher
 
-DATASET_SUFFIXES = (".h5", ".hdf5")
 _MOST_NAMED = 100
 
 
@@ -60,7 +64,8 @@ def open_source(data: Path, options: SourceOptions, run: RunOptions, watcher: Wa
     """Read labels and make vectors, or open the file that holds both.
 
     Args:
-        data: A CSV, a folder with one sub-folder per label, or a packed dataset file.
+        data: A CSV or a folder with one sub-folder per label, of videos or of HDF5 files with the vectors of
+            one video each; or a packed dataset file.
         options: How it is to be understood.
         run: How videos are read and embedded.
         watcher: Is told of what is left out, and how far the embedding is.
@@ -69,12 +74,16 @@ def open_source(data: Path, options: SourceOptions, run: RunOptions, watcher: Wa
         UsageError: The data cannot be used; the message says which part of it, and what to do.
         CacheError: The cache cannot be used.
     """
-    if data.suffix.lower() in DATASET_SUFFIXES and not data.is_dir():
-        _refuse_options_of_videos(data, options, run)
+    if is_packed(data):
+        _refuse(data, {"--multi": options.multi, "--group-column": options.group_column}, run, options)
         with open_dataset(data) as dataset:
-            chosen = _choose_spaces(dataset, options.embeddings)
-            is_grouped = len(set(dataset.groups)) < len(dataset)
-            yield Source(chosen, Provenance(data.name, is_grouped))
+            chosen = dataset.of_spaces(_ids(options.embeddings) or list(dataset.vectors))
+            _introduce(chosen, watcher)
+            yield Source(chosen, Provenance(data.name, _is_grouped(chosen)))
+        return
+    if _is_individual(data):
+        _refuse(data, {}, run, options)
+        yield _read_files(data, options, watcher)
         return
     labelled = read_labelled(
         data,
@@ -111,8 +120,7 @@ def _embed(
         notes = [*labelled.notes, *job.notes]
     notes += (f"{failure.video.id} failed: {failure.reason}" for failure in failures[:_MOST_NAMED])
     provenance = Provenance(
-        # `.` has no name of its own.
-        name=data.name or Path(os.path.realpath(data)).name,
+        name=_name(data),
         is_grouped=any(each.group != video_id(each.path, labelled.root) for each in labelled.videos),
         failed_count=len(failures),
         notes=tuple(_without_places(notes, data, labelled)),
@@ -134,26 +142,55 @@ def _without_places(notes: Sequence[str], data: Path, labelled: LabelledVideos) 
         yield short
 
 
-def _refuse_options_of_videos(data: Path, options: SourceOptions, run: RunOptions) -> None:
-    given = {
-        "--multi": options.multi,
-        "--group-column": options.group_column is not None,
-        "--root": options.root is not None,
-        "--exclude": bool(run.exclude),
-    }
-    if wrong := [name for name, is_given in given.items() if is_given]:
-        raise UsageError(
-            f"{data} holds vectors with their labels and sources: {wrong[0]} has no meaning for it.",
-            "Leave it away.",
-        )
+def _is_individual(data: Path) -> bool:
+    """Tell whether a table or a folder names files of vectors instead of videos, by the first it names."""
+    if data.is_dir():
+        return any(path.suffix.lower() in SUFFIXES for path in data.glob("*/*"))
+    if not data.is_file():
+        return False  # The reader of videos says what is wrong with it.
+    return Path(read_label_table(data)[0].path.strip()).suffix.lower() in SUFFIXES
 
 
-def _choose_spaces(dataset: Dataset, embeddings: Sequence[str]) -> Dataset:
-    """Return the dataset with the spaces that are meant, in the order in which they were named."""
-    if not embeddings:
-        return dataset
+def _read_files(data: Path, options: SourceOptions, watcher: Watcher) -> Source:
+    dataset, notes = read_individual(
+        data,
+        spaces=_ids(options.embeddings),
+        multi=options.multi,
+        group_column=options.group_column,
+    )
+    _introduce(dataset, watcher)
+    for note in notes:
+        watcher.note(note)
+    root = os.path.realpath(data if data.is_dir() else data.parent)
+    short = (note.replace(f"{root}{os.sep}", "") for note in notes)
+    return Source(dataset, Provenance(_name(data), _is_grouped(dataset), notes=tuple(short)))
+
+
+def _introduce(dataset: Dataset, watcher: Watcher) -> None:
+    spaces = ", ".join(dataset.vectors)
+    watcher.note(f"vidclf {__version__}: {len(dataset.labels)} labels, {len(dataset):,} rows; {spaces}")
+
+
+def _is_grouped(dataset: Dataset) -> bool:
+    return len(set(dataset.groups)) < len(dataset)
+
+
+def _name(data: Path) -> str:
+    """Return the name without the place; `.` has none of its own."""
+    return data.name or Path(os.path.realpath(data)).name
+
+
+def _refuse(data: Path, others: Mapping[str, object], run: RunOptions, options: SourceOptions) -> None:
+    """Refuse options that have no meaning where there are vectors already."""
+    given = {"--root": options.root, "--exclude": run.exclude, **others}
+    if wrong := [name for name, value in given.items() if value]:
+        raise UsageError(f"{data} holds vectors: {wrong[0]} has no meaning for it.", "Leave it away.")
+
+
+def _ids(embeddings: Sequence[str]) -> list[str]:
+    """Return the ids of spaces, where aliases of local ones may stand for them, each once."""
     ids = {alias: space.id for alias, space in local_spaces().items()}
     wanted: list[str] = []
     for name in embeddings:
         wanted += ids.values() if name == ALL_LOCAL else [ids.get(name, name)]
-    return dataset.of_spaces(list(dict.fromkeys(wanted)))
+    return list(dict.fromkeys(wanted))

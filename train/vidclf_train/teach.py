@@ -118,7 +118,7 @@ def teach(
             checkpoint_folder=checkpoints,
             progress=watcher.training,
         )
-        taught = _write(fitted, source, out, name, options)
+        taught = _write(fitted, source, out, name, options, watcher)
     # Only now: until everything is written, the same command would go on from there.
     with contextlib.suppress(OSError):
         shutil.rmtree(checkpoints)
@@ -165,11 +165,14 @@ def _checkpoints(data: Path, recipe: Recipe, options: TeachOptions, run: RunOpti
     return folder / key.hexdigest()
 
 
-def _write(fitted: Fitted, source: Source, out: Path, name: str, options: TeachOptions) -> Taught:
+def _write(
+    fitted: Fitted, source: Source, out: Path, name: str, options: TeachOptions, watcher: Watcher
+) -> Taught:
     dataset = source.dataset
     card = build_card(
         fitted, dataset, source.provenance, name=name, licence=options.licence, seed=options.seed
     )
+    watcher.training("writing the classifier", 0, 1)
     samples = _sample(dataset, options.seed)
     classifier = export_classifier(
         fitted, card, out, {space: table[:] for space, table in samples.vectors.items()}
@@ -178,10 +181,13 @@ def _write(fitted: Fitted, source: Source, out: Path, name: str, options: TeachO
     remove_figures(folder)
     # Before the pictures, which take longest: whoever stops there has a classifier and its card.
     _write_card(card, fitted, card_file, ())
+    watcher.training("writing the classifier", 1, 1)
     figures: tuple[Path, ...] = ()
     if options.figures:
+        watcher.training("drawing pictures", 0, 1)
         figures = draw_figures(fitted, dataset, folder, seed=options.seed)
         _write_card(card, fitted, card_file, figures)
+        watcher.training("drawing pictures", 1, 1)
     return Taught(card, classifier.name, out, card_file, figures, source.failures)
 
 
