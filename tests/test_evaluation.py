@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import vidclf_cli
 from tests.classifier_files import CONCEPTS, METADATA, document, small_model, write
+from tests.media.odd_videos import encode
 from vidclf_cli.classifier import Classifier, load_classifier
 from vidclf_cli.cli.app import vidclf
 from vidclf_cli.dataset import Dataset, Split, open_dataset, write_dataset
@@ -247,6 +248,23 @@ def test_python_measures_a_packed_file_and_refuses_what_is_for_videos(packed: Pa
         vidclf_cli.evaluate(path, packed, worst_count=-1)
     with pytest.raises(UsageError, match="no split"):
         vidclf_cli.evaluate(path, tmp_path, split="test")
+
+
+def test_python_measures_videos_of_one_label_and_reports_progress(tmp_path: Path) -> None:
+    model = _classifier(tmp_path).path
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "cat" / "b.mp4").write_bytes(b"")
+    encode("-c:v", "libx264", "-g", "25", source="testsrc2=size=160x90", seconds=1)(
+        tmp_path / "data" / "cat" / "a.mp4"
+    )
+    seen = []
+    found = vidclf_cli.evaluate(
+        model, tmp_path / "data", progress=lambda result, _: seen.append(result.video.id)
+    )
+    assert seen == ["cat/a.mp4", "cat/b.mp4"]
+    assert [failure.id for failure in found.failures] == ["cat/b.mp4"]
+    assert found.metrics.row_count == 1
+    assert found.labels_without_examples == ("dog", "car")
 
 
 def test_the_document_is_json_without_nan(tmp_path: Path) -> None:
