@@ -138,6 +138,8 @@ def _rows(path: Path, lines: Iterator[tuple[int, list[str]]], columns: _Columns)
                 f"{path}: line {line} has {len(cells)} cells, and the header {columns.count}.",
                 'Put a cell that holds the delimiter in quotes: "a, b.mp4".',
             )
+        if "\0" in "".join(cells):
+            raise UsageError(f"{path}: line {line} holds a zero byte.", _SAVE_AGAIN)
         filled = [*cells, *[""] * (columns.count - len(cells))]
         if not filled[columns.path].strip():
             raise UsageError(f"{path}: line {line} names no file.", "Fill the cell, or delete the line.")

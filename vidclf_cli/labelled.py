@@ -82,7 +82,7 @@ class _Claim:
     """
 
     place: str
-    path: Path
+    path: str
     real: str
     labels: tuple[str, ...]
     group: str
@@ -129,7 +129,9 @@ def _is_folder(data: Path) -> bool:
     try:
         mode = data.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise UsageError(f"There is no file or folder {data} that can be read ({error}).", _SHAPE) from error
+        raise UsageError(
+            f"There is no file or folder {printable(str(data))} that can be read ({error}).", _SHAPE
+        ) from error
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise UsageError(f"{data} is neither a file nor a folder.", _SHAPE)
     return stat.S_ISDIR(mode)
@@ -179,8 +181,8 @@ class _Collection:
         paths = [video.path for library in libraries for video in library.videos]
         beside = [path for path in paths if path.parent == self._root]
         if beside:
-            names = (path.name for path in beside)
-            self._note(f"{_count(len(beside), 'video')} beside the folders left out: no label", names)
+            names = [path.name for path in beside]
+            self._note(f"{_count(len(beside), 'video')} beside the folders left out, having no label", names)
         paths += [path for library in libraries for path in library.repeated]
         claims = [self._claim_of(path) for path in paths if path.parent != self._root]
         labelled = {claim.labels[0] for claim in claims}
@@ -209,7 +211,8 @@ class _Collection:
                 f"`{LABEL_SEPARATOR}` stands between several labels.",
                 "Rename it; for videos with several labels use a CSV.",
             )
-        return _Claim(id_of(str(relative)), path, os.path.realpath(path), (label,), "", exists=True)
+        place = printable(id_of(str(relative)))
+        return _Claim(place, str(path), os.path.realpath(path), (label,), "", exists=True)
 
     def _merge(self, claims: Sequence[_Claim]) -> LabelledVideos:
         if not claims:
@@ -220,35 +223,36 @@ class _Collection:
         for claim in claims:
             by_file[claim.real].append(claim)
         self._note_repeated(by_file.values(), task)
-        found = [(same[0].exists, self._agree(same, task)) for same in by_file.values()]
-        found.sort(key=lambda pair: order_key(self._id_of(pair[1].path)))
-        videos = tuple(video for exists, video in found if exists)
-        missing = tuple(video for exists, video in found if not exists)
+        found = [(self._id_of(same[0].path), same[0].exists, same) for same in by_file.values()]
+        found.sort(key=lambda entry: order_key(entry[0]))
+        videos = tuple(self._agree(name, same, task) for name, exists, same in found if exists)
+        missing = tuple(self._agree(name, same, task) for name, exists, same in found if not exists)
         self._check_missing(videos, missing)
         labels = self._count_labels(videos, missing)
         return LabelledVideos(videos, tuple(self._notes), labels, task, self._root, missing)
 
-    def _agree(self, same: Sequence[_Claim], task: Task) -> LabelledVideo:
+    def _agree(self, name: str, same: Sequence[_Claim], task: Task) -> LabelledVideo:
         """Make one video of what all places say of it."""
         first = same[0]
-        groups: dict[str, _Claim] = {}
+        named: dict[str, _Claim] = {}
         for claim in same:
-            groups.setdefault(claim.group, claim)
+            if claim.group:
+                named.setdefault(claim.group, claim)
             if task == "single" and claim.labels != first.labels:
                 raise UsageError(
-                    f"{self._name}: {first.path} is {first.labels[0]!r} in {first.place} "
+                    f"{self._name}: {printable(first.path)} is {first.labels[0]!r} in {first.place} "
                     f"and {claim.labels[0]!r} in {claim.place}.",
                     "Keep one of them; if a video may have several labels, ask for a multi-label classifier.",
                 )
-        named = [claim for group, claim in groups.items() if group]
-        if len(named) > 1:
+        groups = list(named)
+        if len(groups) > 1:
             raise UsageError(
-                f"{self._name}: {first.path} is of the source {named[0].group!r} in {named[0].place} "
-                f"and of {named[1].group!r} in {named[1].place}.",
+                f"{self._name}: {printable(first.path)} is of the source {groups[0]!r} in "
+                f"{named[groups[0]].place} and of {groups[1]!r} in {named[groups[1]].place}.",
                 "Keep one of them.",
             )
         labels = tuple(dict.fromkeys(label for claim in same for label in claim.labels))
-        return LabelledVideo(first.path, labels, named[0].group if named else self._id_of(first.path))
+        return LabelledVideo(Path(first.path), labels, groups[0] if groups else name)
 
     def _check_labels(self, claims: Iterable[_Claim]) -> None:
         first_places: dict[str, str] = {}
@@ -290,14 +294,18 @@ class _Collection:
         counts = Counter(label for video in videos for label in video.labels)
         lost = {label for video in missing for label in video.labels} - counts.keys()
         if lost:
-            self._note(f"{_count(len(lost), 'label')} left out: none of its files is there", sorted(lost))
+            self._note(
+                f"{_count(len(lost), 'label')} left out, since none of its files is there", sorted(lost)
+            )
         if not self._for_training:
             return tuple(sorted(counts))
         if len(counts) < 2:
             (only,) = counts
             raise UsageError(
                 f"{self._name} has one label only, {only!r}: there is nothing to tell apart.",
-                "Label videos that show something else, too (`other`).",
+                f"None of the files of {some(sorted(lost))} is there; paths are relative to {self._root}."
+                if lost
+                else "Label videos that show something else, too (`other`).",
             )
         if single := sorted(label for label, count in counts.items() if count == 1):
             self._note(
@@ -307,7 +315,7 @@ class _Collection:
         return tuple(sorted(counts))
 
     def _note_repeated(self, files: Iterable[Sequence[_Claim]], task: Task) -> None:
-        again = [str(same[0].path) for same in files if len(same) > 1]
+        again = [same[0].path for same in files if len(same) > 1]
         if again:
             united = ", with the labels of all places" if task == "multi" else ""
             self._note(f"{_count(len(again), 'file')} named more than once, counted once{united}", again)
@@ -315,14 +323,18 @@ class _Collection:
     def _note(self, what: str, names: Iterable[str]) -> None:
         self._notes.append(f"{what}: {some(list(names))}.")
 
-    def _id_of(self, path: Path) -> str:
-        return video_id(path, self._root)
+    def _id_of(self, path: str) -> str:
+        return _id_below(path, self._root)
 
 
 def video_id(path: Path, root: Path | None) -> str:
     """Return what a labelled video is called: its path relative to the root, or all of it outside of that."""
-    inside = root is not None and path.is_relative_to(root)
-    return id_of(str(path.relative_to(root) if inside and root is not None else path))
+    return _id_below(str(path), root)
+
+
+def _id_below(path: str, root: Path | None) -> str:
+    prefix = "" if root is None else f"{str(root).rstrip(os.sep)}{os.sep}"
+    return id_of(path.removeprefix(prefix))
 
 
 def _label_of(folder_name: str) -> str:
@@ -344,5 +356,11 @@ def _count(number: int, what: str) -> str:
 
 def some(names: Sequence[str]) -> str:
     """Return the first few of many names, and how many more there are."""
-    shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_NAMED])
+    shown = ", ".join(map(printable, names[:_NAMED]))
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+def printable(text: str) -> str:
+    """Return a name as it may stand in a message of one line."""
+    shown = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(shown)

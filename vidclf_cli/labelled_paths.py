@@ -15,7 +15,7 @@ _ESCAPED_BYTE = re.compile(r"\\(\\|x[89a-f][0-9a-f])")
 
 @dataclass(frozen=True, slots=True)
 class FoundPath:
-    """A file that a table names.
+    """A file that a table names. Strings: a `Path` for each of a million rows would cost more than the disk.
 
     Attributes:
         path: Absolute; its folder without links.
@@ -23,7 +23,7 @@ class FoundPath:
         exists: Whether a regular file is there.
     """
 
-    path: Path
+    path: str
     real: str
     exists: bool
 
@@ -41,38 +41,30 @@ class PathFinder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: dict[Path, Path] = {}
+        self._folders: dict[str, str] = {}
 
     def find(self, written: str) -> FoundPath:
         """Return the file that is meant; the path as written when none of its spellings is there."""
         for spelling in _spellings(written):
             path = self._absolute(spelling)
             try:
-                mode = path.lstat().st_mode
-                real = os.path.realpath(path) if stat.S_ISLNK(mode) else str(path)
-                if stat.S_ISREG(path.stat().st_mode if stat.S_ISLNK(mode) else mode):
-                    return FoundPath(path, real, exists=True)
-            except (OSError, ValueError):  # ValueError: a zero byte in the name
+                mode = os.lstat(path).st_mode
+                is_link = stat.S_ISLNK(mode)
+                if stat.S_ISREG(Path(path).stat().st_mode if is_link else mode):
+                    return FoundPath(path, os.path.realpath(path) if is_link else path, exists=True)
+            except (OSError, ValueError):  # ValueError: a surrogate that stands for no byte
                 continue
         path = self._absolute(written.strip())
-        return FoundPath(path, str(path), exists=False)
+        return FoundPath(path, path, exists=False)
 
-    def _absolute(self, spelling: str) -> Path:
-        path = self._root / spelling
-        if path.name in ("", ".."):
-            return path
-        folder = path.parent
+    def _absolute(self, spelling: str) -> str:
+        folder, name = os.path.split(spelling)
+        if name in ("", ".", ".."):
+            folder, name = spelling, ""
         real = self._folders.get(folder)
         if real is None:
-            real = self._folders[folder] = _without_links(folder)
-        return real / path.name
-
-
-def _without_links(folder: Path) -> Path:
-    try:
-        return Path(os.path.realpath(folder))
-    except ValueError:  # a zero byte
-        return folder
+            real = self._folders[folder] = os.path.realpath(self._root / folder)
+        return f"{real}{name}" if real.endswith(os.sep) or not name else f"{real}{os.sep}{name}"
 
 
 def _spellings(written: str) -> Iterator[str]:
@@ -80,6 +72,8 @@ def _spellings(written: str) -> Iterator[str]:
     yield written
     if stripped != written:
         yield stripped
+    else:
+        yield f" {written}"  # reading the table took it off
     for form in ("NFC", "NFD"):
         if (normal := unicodedata.normalize(form, stripped)) != stripped:
             yield normal
