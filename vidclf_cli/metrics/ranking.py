@@ -114,8 +114,9 @@ def global_average_precision(probabilities: ArrayLike, targets: ArrayLike, *, to
     """Return GAP@20: the average precision of the `top` labels of all rows in one ranking.
 
     GAP = sum over i of p(i) * (r(i) - r(i - 1)), with precision p and recall r after the i-th entry and
-    recall counted against all labels of all rows (YouTube-8M video understanding challenge 2017). Entries
-    of equal confidence are one step, so that the order of the rows does not matter.
+    recall counted against all labels of all rows (YouTube-8M video understanding challenge 2017; the same as
+    `calculate_gap` of google/youtube-8m, which puts entries of equal confidence in random order: here they
+    are one step, so that no order matters).
 
     Returns:
         0 to 1; NaN where no row has a label.
