@@ -85,7 +85,7 @@ class MemoryBatches:
         """Yield every row once, in random order."""
         order = torch.from_numpy(np.random.default_rng(seed).permutation(self.row_count))
         order = order.to(self._inputs.device)
-        for chosen in torch.split(order, _batch_sizes(self.row_count, batch_size)):
+        for chosen in torch.split(order, batch_sizes(self.row_count, batch_size)):
             yield self._inputs.index_select(0, chosen), self._targets.index_select(0, chosen)
 
     def ordered(self, batch_size: int) -> Iterator[Pair]:
@@ -125,7 +125,7 @@ class StreamedBatches:
     def shuffled(self, batch_size: int, seed: int) -> Iterator[Pair]:
         """Yield every row once: blocks in random order, mixed within the buffer."""
         random = np.random.default_rng(seed)
-        sizes = iter(_batch_sizes(self.row_count, batch_size))
+        sizes = iter(batch_sizes(self.row_count, batch_size))
         size = next(sizes, 0)
         buffer = torch.empty(self._buffer_rows + batch_size + 1, sum(self.dimensions))
         rest: Pair | None = None
@@ -152,11 +152,13 @@ class StreamedBatches:
     def _fillings(self, blocks: Sequence[NDArray[np.int64]]) -> Iterator[list[NDArray[np.int64]]]:
         """Yield as many blocks as fit into the buffer."""
         filling: list[NDArray[np.int64]] = []
+        row_count = 0
         for block in blocks:
-            if sum(map(len, filling)) + len(block) > self._buffer_rows:
+            if row_count + len(block) > self._buffer_rows:
                 yield filling
-                filling = []
+                filling, row_count = [], 0
             filling.append(block)
+            row_count += len(block)
         if filling:
             yield filling
 
@@ -207,7 +209,7 @@ def sampled_blocks(rows: NDArray[np.int64], row_limit: int) -> list[NDArray[np.i
     return blocks[:: max(1, -(-len(blocks) // count))]
 
 
-def _batch_sizes(row_count: int, batch_size: int) -> list[int]:
+def batch_sizes(row_count: int, batch_size: int) -> list[int]:
     """Return the sizes of the minibatches; a last row that would be alone joins the one before."""
     full, rest = divmod(row_count, batch_size)
     sizes = [batch_size] * full + ([rest] if rest else [])

@@ -38,8 +38,8 @@ class Checkpoint:
 
     Attributes:
         epoch_count: Epochs that are done.
-        network: Its weights and statistics now.
-        optimiser: The optimiser's state.
+        network: Its weights and statistics now; empty when training is finished.
+        optimiser: The optimiser's state; likewise.
         best_network: Weights and statistics of the best epoch so far.
         curve: Name of a measure to its value per epoch.
         best_epoch: Index of that epoch.

@@ -21,7 +21,7 @@ from vidclf_cli.dataset import Dataset
 from vidclf_cli.errors import UsageError, VidclfError
 from vidclf_cli.scoring import Task
 from vidclf_train.augment import add_noise, drop_modalities, mix_rows
-from vidclf_train.batches import make_batches, read_unit_rows, row_blocks, sampled_blocks
+from vidclf_train.batches import batch_sizes, make_batches, read_unit_rows, row_blocks, sampled_blocks
 from vidclf_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vidclf_train.device import TrainingDevice
 from vidclf_train.fitted import Curve
@@ -29,6 +29,9 @@ from vidclf_train.memory import kept_memory
 from vidclf_train.networks import build_network
 from vidclf_train.recipe import NetworkHead
 from vidclf_train.schedule import learning_rate
+
+CHECKPOINT_SECONDS = 5.0
+"""Least time between two checkpoints: what a killed run loses at most, beside the epoch it was in."""
 
 _EVALUATION_ROWS = 1024
 _DIGEST_ROWS = 65_536  # Of a larger dataset so many rows, spread evenly, stand for all.
@@ -78,8 +81,8 @@ def fit_network(
         head: What to train, and how.
         seed: Of weights, order, dropout and augmentation.
         device: Where, and in which precision.
-        checkpoint: File that is written after every epoch, and read first when it is there; stays at the end,
-            so that the same call returns at once.
+        checkpoint: File that is written between epochs and read first when it is there. It stays at the end,
+            with the best weights alone: the same call returns at once.
         on_epoch: Told of every epoch.
 
     Raises:
@@ -101,7 +104,7 @@ def fit_network(
         while training.epoch_count < head.epochs:
             training.run_epoch()
             if checkpoint:
-                training.save(checkpoint)
+                training.save_if_due(checkpoint)
             if on_epoch:
                 on_epoch(training.epoch_count, head.epochs)
         return training.result(notes)
@@ -139,7 +142,7 @@ class _Training:
         seed: int,
         device: TrainingDevice,
     ) -> None:
-        self._begun = time.perf_counter()
+        self._begun = self._saved = time.perf_counter()
         self._seconds_before = 0.0
         self.epoch_count = 0
         self._head = head
@@ -174,6 +177,12 @@ class _Training:
         """Train on every row once, then look at the validation rows."""
         train_loss = self._train()
         loss, accuracy = self._evaluate()
+        if not np.isfinite(train_loss) or not (np.isfinite(loss) or not self._validation.row_count):
+            raise VidclfError(
+                f"Training of {self._head.kind} failed in epoch {self.epoch_count + 1}: "
+                f"its loss is {train_loss:.3g} on the training rows and {loss:.3g} on the validation rows.",
+                "Lower `peak_learning_rate` in the recipe.",
+            )
         for name, value in (
             ("train_loss", train_loss), ("validation_loss", loss), ("validation_accuracy", accuracy),
         ):  # fmt: skip
@@ -193,7 +202,7 @@ class _Training:
         generator = torch.Generator(device.name).manual_seed(self._derived_seed(2))
         cpu_generator = torch.Generator().manual_seed(self._derived_seed(3))
         order = self._batches.shuffled(head.batch_size, self._derived_seed(4))
-        steps_per_epoch = max(1, -(-self._batches.row_count // head.batch_size))
+        steps_per_epoch = len(batch_sizes(self._batches.row_count, head.batch_size))
         step = self.epoch_count * steps_per_epoch
         total = torch.zeros((), device=device.name)
         for inputs, targets in order:
@@ -208,13 +217,7 @@ class _Training:
                 group["lr"] = rate
             total += self._step(inputs, targets, generator, cpu_generator) * len(inputs)
             step += 1
-        mean = float(total) / self._batches.row_count
-        if not np.isfinite(mean):
-            raise VidclfError(
-                f"Training of {head.kind} failed in epoch {self.epoch_count + 1}: its loss is {mean}.",
-                "Lower `peak_learning_rate` in the recipe.",
-            )
-        return mean
+        return float(total) / self._batches.row_count
 
     def _step(
         self, inputs: Tensor, targets: Tensor, generator: torch.Generator, cpu_generator: torch.Generator
@@ -269,26 +272,31 @@ class _Training:
         """Go on from a checkpoint if there is one that fits; return what a person should know."""
         found, note = load_checkpoint(path, self._made_by, self._device.name)
         if found:
-            self._network.load_state_dict(found.network)
-            self._optimiser.load_state_dict(dict(found.optimiser))
+            if found.epoch_count < self._head.epochs:
+                self._network.load_state_dict(found.network)
+                self._optimiser.load_state_dict(dict(found.optimiser))
             self._best = dict(found.best_network)
             self._curve = {name: list(values) for name, values in found.curve.items()}
             self._best_epoch, self.epoch_count = found.best_epoch, found.epoch_count
             self._seconds_before = found.seconds
         return (note,) if note else ()
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint."""
+    def save_if_due(self, path: Path) -> None:
+        """Write a checkpoint at the end, or when the last one is old."""
+        is_finished = self.epoch_count == self._head.epochs
+        if not is_finished and time.perf_counter() - self._saved < CHECKPOINT_SECONDS:
+            return
         state = Checkpoint(
             epoch_count=self.epoch_count,
-            network=self._network.state_dict(),
-            optimiser=self._optimiser.state_dict(),
+            network={} if is_finished else self._network.state_dict(),
+            optimiser={} if is_finished else self._optimiser.state_dict(),
             best_network=self._best,
             curve=self._curve,
             best_epoch=self._best_epoch,
             seconds=self._seconds(),
         )
         save_checkpoint(path, self._made_by, state)
+        self._saved = time.perf_counter()
 
     def result(self, notes: tuple[str, ...]) -> FittedNetwork:
         """Return the network with its best weights."""
