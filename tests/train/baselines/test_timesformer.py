@@ -74,6 +74,20 @@ def test_it_learns_what_is_easy_and_writes_everything(
     assert load_model(saved, done.table.labels, 0).config.id2label == {0: "dark", 1: "light"}
 
 
+def test_the_network_of_the_best_epoch_is_kept(
+    tune: Callable[..., FineTuned], two_kinds: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "nothing-to-learn.csv"
+    names = [f"{kind}/{number}.mp4" for kind in ("dark", "light") for number in range(12)]
+    table.write_text("path,label\n" + "".join(f"{name},{'ab'[row % 2]}\n" for row, name in enumerate(names)))
+    data, plan = read_labelled(table, root=two_kinds), replace(PLAN, learning_rate=0.05)
+    done = tune(tmp_path / "out", data=data, plan=plan)
+    rows = done.table.clips("validation").targets
+    loss = -np.log(done.probabilities["validation"][np.arange(len(rows)), rows]).mean()
+    assert min(done.curve.validation_loss) < 0.98 * done.curve.validation_loss[-1]  # the last is not the best
+    assert loss == pytest.approx(min(done.curve.validation_loss), rel=1e-4)
+
+
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
     tune: Callable[..., FineTuned], tmp_path: Path
 ) -> None:
