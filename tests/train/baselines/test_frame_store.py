@@ -64,7 +64,7 @@ def test_what_was_decoded_before_is_not_decoded_again(clips: list[Path], tmp_pat
 
 def test_another_request_decodes_anew(clips: list[Path], tmp_path: Path) -> None:
     FrameStore(tmp_path / "frames", REQUEST, ROOM).read_all(clips[:1], 1)
-    for other in (UniformRequest(4, short_side=40, crop=40), UniformRequest(4, short_side=48, crop=32)):
+    for other in (UniformRequest(4, short_side=48, crop=32), UniformRequest(4, short_side=40, crop=40)):
         store = FrameStore(tmp_path / "frames", other, ROOM)
         frames = store.load([store.read_all(clips[:1], 1)[0].content])
         np.testing.assert_array_equal(frames[0], read_uniform(clips[0], other).frames)
