@@ -105,7 +105,7 @@ def test_the_text_prefers_test_rows_and_says_that_nothing_was_fitted_on_them() -
 def test_without_test_rows_the_text_says_that_the_figures_flatter() -> None:
     text = card_text(_card(some_rows()), {}, {})
     assert "There is no separate test set" in text
-    assert "a little too good" in text
+    assert "are a little too good" in text
 
 
 def test_without_any_rows_held_out_the_text_says_so() -> None:

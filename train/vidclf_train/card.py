@@ -158,6 +158,7 @@ def _measured(fitted: Fitted, dataset: Dataset, part: HeldOut) -> dict[str, Any]
     targets = dataset.targets[part.rows]
     groups = [dataset.groups[row] for row in part.rows]
     measures = measure(part.probabilities, targets, fitted.task, groups, bars=bars)
+    # Of held-out rows only about what it was: each fold has been divided by a temperature of its own.
     raw = uncalibrated(part.probabilities, fitted.temperature, fitted.task)
     document = measures.to_dict() | {"calibration_error_before": calibration_error(raw, targets)}
     if len(fitted.labels) > _MOST_DETAILED_LABELS:

@@ -111,17 +111,17 @@ def _figures(card: ClassifierCard) -> str:
     rows.append(["right of those answered", *(_number(part["answered"]["accuracy"]) for _, part in parts)])
     rows.append(["expected calibration error", *(_number(part["calibration_error"]) for _, part in parts)])
     heads = [f"{title}, {_count(part['row_count'], 'row')}" for title, part in parts]
-    how = str(card.recipe.get("held_out", "")).strip()
+    how = str(card.recipe.get("split", "")).strip()
     lines = ["## How well it does", "", *_table(["", *heads], rows), ""]
     lines.append("In brackets: 95 % intervals, by drawing sources with replacement (bootstrap).")
     if how:
-        lines.append(f"Held out: {_cell(how)}.")
+        lines.append(f"How: {_cell(how)}.")
     if "test" in card.metrics:
         lines.append("Nothing was fitted or chosen on the test rows.")
     else:
         lines.append(
-            "There is no separate test set: temperature and thresholds were fitted on these held-out "
-            "predictions themselves, so calibration error and share of right answers look a little too good."
+            "There is no separate test set: networks, their mix and the thresholds were chosen on these "
+            "held-out predictions themselves, so the figures are a little too good."
         )
     return "\n".join(lines)
 
@@ -169,8 +169,8 @@ def _calibration(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
     part = evaluated(card)
     if part:
         lines.append(
-            f"Expected calibration error {part['calibration_error_before']:.3f} before and "
-            f"{part['calibration_error']:.3f} after division of the logits by {card.temperature:.3g}. "
+            f"Expected calibration error: about {part['calibration_error_before']:.3f} before the logits are "
+            f"divided by the temperature, {card.temperature:.3g}, and {part['calibration_error']:.3f} after. "
             f"Below {card.min_confidence:.2f}, or a label's own threshold, the answer is `unknown`."
         )
     if RELIABILITY in pictures:

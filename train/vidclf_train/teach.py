@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,8 @@ def teach(
             checkpoint_folder=checkpoints,
             progress=watcher.training,
         )
-        taught = _write(fitted, source, out, name, options, watcher)
+        noted = _tell_notes(fitted, source, checkpoints, watcher)
+        taught = _write(*noted, out, name, options, watcher)
     # Only now: until everything is written, the same command would go on from there.
     with contextlib.suppress(OSError):
         shutil.rmtree(checkpoints)
@@ -163,6 +164,20 @@ def _checkpoints(data: Path, recipe: Recipe, options: TeachOptions, run: RunOpti
     made_by = [str(data.absolute()), asdict(recipe), asdict(options.source), options.seed]
     key = hashlib.blake2b(json.dumps(made_by, default=str, sort_keys=True).encode(), digest_size=10)
     return folder / key.hexdigest()
+
+
+def _tell_notes(fitted: Fitted, source: Source, checkpoints: Path, watcher: Watcher) -> tuple[Fitted, Source]:
+    """Pass on what the training noticed: all of it to the watcher, and to the card what concerns the data.
+
+    That a training went on from a checkpoint changes nothing in what came out, and names a place.
+    """
+    notes = [str(note) for note in fitted.report.get("notes", ())]
+    for note in notes:
+        watcher.note(note)
+    lasting = tuple(note for note in notes if str(checkpoints) not in note)
+    provenance = replace(source.provenance, notes=(*source.provenance.notes, *lasting))
+    report = {key: value for key, value in fitted.report.items() if key != "notes"}
+    return replace(fitted, report=report), replace(source, provenance=provenance)
 
 
 def _write(
