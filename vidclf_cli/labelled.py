@@ -194,9 +194,8 @@ class _Collection:
             passed = _count(others, "other file")
             self._notes.append(f"{passed} passed over: no videos, or links that lead out of the folder.")
         if (self._root / "labels.csv").is_file():
-            table = f"{self._name}/labels.csv"
             self._notes.append(
-                f"{table} was not read: the folders say the labels. To use it, name it instead."
+                "labels.csv in the folder was not read: the folders say the labels. To use it, name it instead."
             )
         if not claims:
             raise UsageError(f"The sub-folders of {self._name} hold no video.", _SHAPE)
@@ -280,7 +279,7 @@ class _Collection:
     def _check_missing(self, videos: Sequence[LabelledVideo], missing: Sequence[LabelledVideo]) -> None:
         if not missing:
             return
-        names = [str(video.path) for video in missing]
+        names = [video_id(video.path, self._root) for video in missing]
         if not videos:
             raise UsageError(
                 f"None of the {len(missing)} files that {self._name} names is there: {some(names)}.",
@@ -315,7 +314,7 @@ class _Collection:
         return tuple(sorted(counts))
 
     def _note_repeated(self, files: Iterable[Sequence[_Claim]], task: Task) -> None:
-        again = [same[0].path for same in files if len(same) > 1]
+        again = [self._id_of(same[0].path) for same in files if len(same) > 1]
         if again:
             united = ", with the labels of all places" if task == "multi" else ""
             self._note(f"{_count(len(again), 'file')} named more than once, counted once{united}", again)
