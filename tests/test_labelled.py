@@ -360,7 +360,7 @@ def test_what_is_passed_over_in_folders_is_said(tmp_path: Path) -> None:
         "1 video beside the folders left out, having no label: loose.mp4.",
         "1 folder without a video: empty.",
         "2 other files passed over: no videos, or links that lead out of the folder.",
-        "labels.csv in the folder was not read: the folders say the labels. To use it, name it instead.",
+        "labels.csv in the folder was not read, since the folders say the labels: to use it, name it.",
     )
 
 

@@ -195,7 +195,7 @@ class _Collection:
             self._notes.append(f"{passed} passed over: no videos, or links that lead out of the folder.")
         if (self._root / "labels.csv").is_file():
             self._notes.append(
-                "labels.csv in the folder was not read: the folders say the labels. To use it, name it instead."
+                "labels.csv in the folder was not read, since the folders say the labels: to use it, name it."
             )
         if not claims:
             raise UsageError(f"The sub-folders of {self._name} hold no video.", _SHAPE)
