@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -150,15 +151,17 @@ class StreamedBatches:
                 yield pair[0].to(self._device), pair[1].to(self._device)
 
     def _fillings(self, blocks: Sequence[NDArray[np.int64]]) -> Iterator[list[NDArray[np.int64]]]:
-        """Yield as many blocks as fit into the buffer."""
+        """Yield blocks that fit into the buffer together, about the same number of rows each time."""
+        filling_count = math.ceil(self.row_count / max(self._buffer_rows - _BLOCK_ROWS, 1))
+        least_rows = math.ceil(self.row_count / max(filling_count, 1))
         filling: list[NDArray[np.int64]] = []
         row_count = 0
         for block in blocks:
-            if row_count + len(block) > self._buffer_rows:
-                yield filling
-                filling, row_count = [], 0
             filling.append(block)
             row_count += len(block)
+            if row_count >= least_rows:
+                yield filling
+                filling, row_count = [], 0
         if filling:
             yield filling
 
