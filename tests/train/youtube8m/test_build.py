@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from tests.train.youtube8m.made import (
     GAMES,
+    PETS,
     SPORTS,
     UNKNOWN,
     bytes_feature,
@@ -221,14 +222,19 @@ def test_an_id_that_comes_again_is_kept_once_and_said(tmp_path: Path) -> None:
         assert dataset.labels[dataset.targets[ids.index("G003")]] == "Games"
 
 
+@pytest.mark.parametrize(
+    "changed", [[("last", PETS)], [("last", GAMES), ("more", GAMES)], [("else", GAMES)], []]
+)
 def test_shards_that_change_between_the_passes_leave_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: list[tuple[str, int]]
 ) -> None:
     write_three_classes(tmp_path)
+    write_shard(tmp_path / "shards" / "z.tfrecord", [video("last", [GAMES])])
     assign = build_module.assign_splits
 
-    def change_a_shard(*arguments: object) -> object:
-        write_shard(tmp_path / "shards" / "train0002.tfrecord", [video("XXXX", [GAMES])])
+    def change_a_shard(*arguments: Any) -> Any:
+        messages = [video(video_id, [number]) for video_id, number in changed]
+        write_shard(tmp_path / "shards" / "z.tfrecord", messages)
         return assign(*arguments)
 
     monkeypatch.setattr(build_module, "assign_splits", change_a_shard)

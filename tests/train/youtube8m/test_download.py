@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from hashlib import md5
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from filelock import FileLock
@@ -302,9 +303,23 @@ def test_redirects_are_followed_to_http_only(mirror: FileServer, shards: list[by
     assert contents(tmp_path) == {"validate0000.tfrecord": shards[0]}
 
 
+def test_a_redirect_from_https_to_http_is_not_followed() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(301, headers={"Location": "http://example.org/b"})
+
+    with Web() as web:
+        web._client = httpx.Client(transport=httpx.MockTransport(answer))
+        with (
+            pytest.raises(FetchError, match="redirects from https to http"),
+            web.get("https://example.org/a"),
+        ):
+            pass
+
+
 def test_a_circle_of_redirects_ends(mirror: FileServer, tmp_path: Path) -> None:
     mirror.always[FIRST] = Fault(status=307, headers={"Location": FIRST})
     assert "redirects more than 5 times" in run(mirror, tmp_path, count=1).stderr
+    assert len(mirror.asked(FIRST)) == 6
 
 
 def test_a_compressed_answer_is_refused(mirror: FileServer, tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ def test_millions_are_not_asked_when_nothing_answers(
     ids.write_text("\n".join(["bbbb", *wanted]), encoding="utf-8")
     publish(server, "bbbb")
     server.always.update({path_of(each): Fault(status=500) for each in wanted})
+    (tmp_path / "out.csv.part").write_text("a199,-tu")  # A kill left a part of a line.
     result = run(server, ids, tmp_path / "out.csv", "--jobs", 2)
     assert result.exit_code == 1
     assert "5 ids in a row could not be resolved; of the last, the server answers 500" in result.stderr

@@ -93,7 +93,8 @@ def build(
         row_count = 0
         while block := list(islice(again, _BLOCK_ROWS)):
             rows = slice(row_count, row_count + len(block))
-            if [draw(video.id, seed) for video, _ in block] != draws[rows].tolist():
+            found = [(number, draw(video.id, seed)) for video, number in block]
+            if found != list(zip(numbers[rows], draws[rows], strict=True)):
                 break
             _append(writer, block, kept, splits[rows])
             row_count += len(block)

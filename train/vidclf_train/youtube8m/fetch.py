@@ -70,17 +70,16 @@ class Part:
 
     @property
     def etag(self) -> str:
-        """The strong ETag of the file, or nothing."""
+        """The strong ETag of the file, or nothing: with a weak one it cannot be gone on with."""
         if not self._etag_path.exists():
             return ""
         text = self._etag_path.read_text("ascii", "replace")
         return text if _STRONG_ETAG.fullmatch(text) else ""
 
     def begin(self, etag: str) -> None:
-        """Start anew with a file of this ETag; a weak one or none at all cannot be gone on with."""
+        """Start anew with a file of this ETag."""
         self.discard()
-        if _STRONG_ETAG.fullmatch(etag):
-            self._etag_path.write_text(etag, "ascii")
+        self._etag_path.write_text(etag, "ascii", "replace")
 
     def discard(self) -> None:
         """Forget what has come."""

@@ -94,7 +94,7 @@ class Web:
     """
 
     def __init__(
-        self, *, attempts: int = 6, backoff_seconds: float = 1.0, timeout_seconds: float = 30.0
+        self, *, attempts: int = 6, backoff_seconds: float = 1.0, timeout_seconds: float = 15.0
     ) -> None:
         self._attempts = attempts
         self._backoff_seconds = backoff_seconds
