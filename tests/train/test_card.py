@@ -14,7 +14,7 @@ from vidclf_cli.dataset import Dataset
 from vidclf_cli.metrics import accuracy, calibration_error
 from vidclf_cli.scoring import Task
 from vidclf_train.card import Provenance, build_card, uncalibrated
-from vidclf_train.card_text import MARK, card_text, limits
+from vidclf_train.card_text import MARK, card_text, cautions
 from vidclf_train.fitted import Fitted, HeldOut
 
 GROUPED = Provenance(
@@ -122,15 +122,15 @@ def test_what_was_left_out_and_what_was_not_tested_is_said() -> None:
     text = card_text(card, {}, {})
     assert "1 video could not be read" in text
     assert "2 rows without a label left out." in text
-    said = "\n".join(limits(card))
+    said = "\n".join(cautions(card))
     assert "There are 4 sources only" in said
     assert "cat (4), dog (4), car (4)" in said
-    assert "Videos without `visual`" in said
-    assert "Videos without `audio`" not in said  # every fifth row had none
+    assert "Videos without visual" in text
+    assert "Videos without audio" not in text  # every fifth row had none
 
 
 def test_without_sources_the_text_warns_of_parts_of_one_recording_on_both_sides() -> None:
-    said = "\n".join(limits(_card(some_rows(), Provenance("clips", is_grouped=False))))
+    said = "\n".join(cautions(_card(some_rows(), Provenance("clips", is_grouped=False))))
     assert "Nobody said which videos come from one source" in said
 
 

@@ -90,7 +90,7 @@ def _data(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
     if data["failed"]:
         lines += ["", f"{_count(data['failed'], 'video')} could not be read and took no part."]
     if data["notes"]:
-        lines += ["", "Left out, or odd:", "", *(f"- {_cell(note)}" for note in data["notes"])]
+        lines += ["", "Left out, or odd:", "", *(f"- {_sentence(note)}" for note in data["notes"])]
     if UMAP in pictures:
         lines += ["", _picture("the embeddings, coloured by label", pictures[UMAP])]
     return "\n".join(lines)
@@ -179,11 +179,12 @@ def _calibration(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
 
 
 def _limits(card: ClassifierCard) -> str:
-    return "\n".join(["## What it was not tested on", "", *(f"- {line}" for line in limits(card))])
+    lines = (*cautions(card), *_untested(card))
+    return "\n".join(["## What it was not tested on", "", *(f"- {_sentence(line)}" for line in lines)])
 
 
-def limits(card: ClassifierCard) -> list[str]:
-    """Return what the figures do not say, a sentence or two each."""
+def cautions(card: ClassifierCard) -> list[str]:
+    """Return why the figures may be wrong, a sentence or two each, as plain text."""
     data = card.metrics["data"]
     lines = []
     if not data["is_grouped"]:
@@ -193,16 +194,23 @@ def limits(card: ClassifierCard) -> list[str]:
         )
     elif data["groups"] < _FEW_GROUPS:
         lines.append(f"There are {data['groups']} sources only: on another source it may do much worse.")
-    else:
-        lines.append(f"Other sources than these {data['groups']:,}, in which light, place or style differ.")
     counts = data.get("rows_per_label", {})
-    if few := [f"{_cell(label)} ({count})" for label, count in counts.items() if count < FEW]:
+    if few := [f"{label} ({count})" for label, count in counts.items() if count < FEW]:
         shown = ", ".join(few[:_MOST_LISTED])
         lines.append(f"Labels with fewer than {FEW} rows, whose figures are guesses: {shown}.")
+    return lines
+
+
+def _untested(card: ClassifierCard) -> list[str]:
+    """Return what kinds of videos the figures say nothing about."""
+    data = card.metrics["data"]
+    lines = []
+    if data["is_grouped"] and data["groups"] >= _FEW_GROUPS:
+        lines.append(f"Other sources than these {data['groups']:,}, in which light, place or style differ.")
     lines.append("Videos about none of its labels: they get one of them, or `unknown`.")
     if len(card.inputs) > 1:
         full = (each.name for each in card.inputs if not data["empty_rows"].get(each.space))
-        lines += [f"Videos without `{name}`: every row had it." for name in full]
+        lines += [f"Videos without {name}: every row had it." for name in full]
     if any(each.space.startswith(_ENGLISH_SPACE) for each in card.inputs):
         lines.append("Texts in other languages than those of the data; the text encoder knows English only.")
     return lines
@@ -254,7 +262,12 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     """Return a text that Markdown shows as it stands."""
-    for char in "\\`|<>*_[]":
+    return _sentence(text).replace("`", "\\`")
+
+
+def _sentence(text: str) -> str:
+    """Return a text that Markdown shows as it stands, but for code between backticks."""
+    for char in "\\|<>*_[]":
         text = text.replace(char, f"\\{char}")
     return text
 

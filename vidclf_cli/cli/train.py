@@ -102,13 +102,15 @@ def train(data: Path, out: Path, quiet: bool, **values: Any) -> int:
     data, 130 interrupted.
     """
     _require_packages()
+    embeddings = _split(values.pop("embeddings"))
+    # Here torch is imported, which takes seconds.
     from vidclf_train.sources import SourceOptions
     from vidclf_train.teach import TeachOptions, teach
 
     run = to_run_options(values)
     options = TeachOptions(
         source=SourceOptions(
-            embeddings=_split(values.pop("embeddings")),
+            embeddings=embeddings,
             multi=values.pop("multi"),
             group_column=values.pop("group_column"),
             root=values.pop("root"),
@@ -209,7 +211,7 @@ def _bars() -> Progress:
 
 def _report(taught: Taught) -> Iterator[str]:
     """Yield the lines that a person reads last: how good it is, where it is, what to do with it."""
-    from vidclf_train.card_text import FIGURES, evaluated, interval_text
+    from vidclf_train.card_text import FIGURES, cautions, evaluated, interval_text
 
     part = evaluated(taught.card)
     if part:
@@ -227,6 +229,8 @@ def _report(taught: Taught) -> Iterator[str]:
             )
     else:
         yield "Not measured: there were too few rows to hold any of them out."
+    for caution in cautions(taught.card):
+        yield f"Careful: {caution}"
     if taught.failures:
         yield f"{len(taught.failures)} of the videos could not be read and took no part."
     pictures = f", {taught.figures[0].parent}/ ({len(taught.figures)} pictures)" if taught.figures else ""
