@@ -41,7 +41,7 @@ print(*[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     assert "classify" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["classify", "embed", "evaluate", "models", "cache", "doctor"])
+@pytest.mark.parametrize("command", ["classify", "embed", "evaluate", "models", "train", "cache", "doctor"])
 def test_every_command_has_help(vidclf: Run, command: str) -> None:
     done = vidclf(command, "--help")
     assert done.returncode == 0
