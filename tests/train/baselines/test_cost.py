@@ -24,14 +24,18 @@ def test_forward_training_and_step_are_measured() -> None:
         intermediate_size=32, num_labels=3,
     )  # fmt: skip
     measured = measure_network(choose_training_device("cpu"), batch_size=2, repeats=3, config=config)
-    assert len(measured.forward) == len(measured.gradients) == len(measured.step) == 3
+    timings = (measured.forward, measured.gradients, measured.step)
+    assert all(len(timing.wall) == len(timing.processor) == 3 for timing in timings)
     assert measured.parameter_count == sum(
         parameter.numel() for parameter in transformers.TimesformerForVideoClassification(config).parameters()
     )
+    gradients, step = sorted(measured.gradients.wall)[1], sorted(measured.step.wall)[1]
     cost = measured.per_video(step_size=4)
-    assert cost.training == pytest.approx(sorted(measured.gradients)[1] / 2 + sorted(measured.step)[1] / 4)
-    assert cost.forward == pytest.approx(sorted(measured.forward)[1] / 2)
+    assert cost.training == pytest.approx(gradients / 2 + step / 4)
+    assert cost.forward == pytest.approx(sorted(measured.forward.wall)[1] / 2)
     assert cost.decoding is None
+    idle = measured.per_video(step_size=4, idle=True)
+    assert idle.forward == pytest.approx(sorted(measured.forward.processor)[1] / 2 / torch.get_num_threads())
 
 
 def test_hours_are_those_of_all_epochs() -> None:

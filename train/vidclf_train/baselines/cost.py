@@ -23,8 +23,33 @@ _LABEL_COUNT = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took, one number per repetition.
+
+    Attributes:
+        wall: Seconds on the clock.
+        processor: Seconds of all threads on the processor's cores: other programs hardly change these.
+    """
+
+    wall: tuple[float, ...]
+    processor: tuple[float, ...]
+
+    def seconds(self, idle_cores: int = 0) -> float:
+        """Return the median on the clock; with a number of cores the least that so many idle ones need."""
+        return statistics.median(self.processor) / idle_cores if idle_cores else statistics.median(self.wall)
+
+    @property
+    def description(self) -> str:
+        """For people."""
+        return (
+            f"{self.seconds():.3g} s ({min(self.wall):.3g} to {max(self.wall):.3g}; "
+            f"processor {statistics.median(self.processor):.3g} s)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds that were measured, one number per repetition.
+    """What was measured.
 
     Attributes:
         parameter_count: Of the network.
@@ -33,37 +58,39 @@ class Measured:
         forward: Of a batch, without gradients.
         gradients: Of a batch, forward and backward.
         step: Of the optimiser, which does not depend on the batch.
-        decoding: Of a video, in one worker with one thread; empty where no videos were given.
+        decoding: Seconds of single videos, in one worker with one thread; empty where none were given.
     """
 
     parameter_count: int
     batch_size: int
     thread_count: int
-    forward: tuple[float, ...]
-    gradients: tuple[float, ...]
-    step: tuple[float, ...]
-    decoding: tuple[float, ...]
+    forward: Timing
+    gradients: Timing
+    step: Timing
+    decoding: tuple[float, ...] = ()
 
     @property
     def description(self) -> str:
         """For people."""
         parts = {"forward": self.forward, "forward + backward": self.gradients, "optimiser": self.step}
-        batch = ", ".join(
-            f"{name} {statistics.median(seconds):.3g} s ({min(seconds):.3g} to {max(seconds):.3g})"
-            for name, seconds in parts.items()
-        )
+        each = ", ".join(f"{name} {timing.description}" for name, timing in parts.items())
         return (
             f"{self.parameter_count / 1e6:.1f} M parameters, {self.thread_count} threads; medians of "
-            f"{len(self.forward)} batches of {self.batch_size}: {batch}"
+            f"{len(self.forward.wall)} batches of {self.batch_size}: {each}"
         )
 
-    def per_video(self, step_size: int) -> VideoCost:
-        """Return the medians per video, where the optimiser takes a step every so many videos."""
-        gradients = statistics.median(self.gradients) / self.batch_size
+    def per_video(self, step_size: int, *, idle: bool = False) -> VideoCost:
+        """Return what a video costs.
+
+        Args:
+            step_size: The optimiser takes a step every so many videos.
+            idle: By the processor's time, as if nothing else ran on as many cores as there are threads.
+        """
+        cores = self.thread_count if idle else 0
         return VideoCost(
             decoding=statistics.median(self.decoding) if self.decoding else None,
-            forward=statistics.median(self.forward) / self.batch_size,
-            training=gradients + statistics.median(self.step) / step_size,
+            forward=self.forward.seconds(cores) / self.batch_size,
+            training=self.gradients.seconds(cores) / self.batch_size + self.step.seconds(cores) / step_size,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,13 +151,16 @@ def measure_network(
         torch.autograd.backward(torch.nn.functional.cross_entropy(logits(), targets))
 
     model.train(mode=False)
-    forward_seconds = _timed(forward, device, repeats)
+    forward_timing = _timed(forward, device, repeats)
     model.train()
-    gradient_seconds = _timed(gradients, device, repeats)
-    step_seconds = _timed(optimiser.step, device, repeats)
-    count = sum(parameter.numel() for parameter in model.parameters())
-    threads = torch.get_num_threads()
-    return Measured(count, batch_size, threads, forward_seconds, gradient_seconds, step_seconds, ())
+    return Measured(
+        parameter_count=sum(parameter.numel() for parameter in model.parameters()),
+        batch_size=batch_size,
+        thread_count=torch.get_num_threads(),
+        forward=forward_timing,
+        gradients=_timed(gradients, device, repeats),
+        step=_timed(optimiser.step, device, repeats),
+    )
 
 
 def measure_decoding(
@@ -148,7 +178,7 @@ def measure_decoding(
     with UniformPool(1, limits) as pool:
         for _ in range(repeats):
             readings = [pool.submit_uniform(path, request) for path in paths]
-            seconds += [each.result().seconds for each in readings if each.exception() is None]
+            seconds += [round(each.result().seconds, 4) for each in readings if each.exception() is None]
     if not seconds:
         raise UsageError(f"None of {len(paths)} videos can be read.", "Name videos that can.")
     return tuple(seconds)
@@ -171,16 +201,17 @@ def extrapolate(cost: VideoCost, video_count: int, epoch_count: int) -> dict[str
     return {name: seconds / 3600 for name, seconds in parts.items()}
 
 
-def _timed(work: Callable[[], object], device: TrainingDevice, repeats: int) -> tuple[float, ...]:
+def _timed(work: Callable[[], object], device: TrainingDevice, repeats: int) -> Timing:
     work()
-    seconds = []
+    wall, processor = [], []
     for _ in range(repeats):
         _finish(device)
-        begun = time.perf_counter()
+        begun, begun_processor = time.perf_counter(), time.process_time()
         work()
         _finish(device)
-        seconds.append(round(time.perf_counter() - begun, 4))
-    return tuple(seconds)
+        wall.append(round(time.perf_counter() - begun, 4))
+        processor.append(round(time.process_time() - begun_processor, 4))
+    return Timing(tuple(wall), tuple(processor))
 
 
 def _finish(device: TrainingDevice) -> None:

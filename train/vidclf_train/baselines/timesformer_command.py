@@ -200,21 +200,25 @@ def _measure(data: Path | None, values: dict[str, Any]) -> None:
     paths = [] if data is None else _few(_labelled(data, values))
     say(f"TimeSformer-base with random weights; on {device.name} ({device.reason})")
     measured = measure_cost(device, values["batch_size"], values["repeats"], paths, _limits(values))
-    cost = measured.per_video(values["batch_size"] * values["accumulate"])
-    hours = extrapolate(cost, values["videos"], values["epochs"])
+    ways = {"as measured": measured.per_video(values["batch_size"] * values["accumulate"])}
+    if device.name == "cpu":
+        idle = measured.per_video(values["batch_size"] * values["accumulate"], idle=True)
+        ways["processor time on idle cores"] = idle
+    hours = {name: extrapolate(cost, values["videos"], values["epochs"]) for name, cost in ways.items()}
     if values["json_target"] != "-":
-        parts = ", ".join(f"{name} {value:.2f} h" for name, value in hours.items())
         click.echo(measured.description)
-        click.echo(cost.description)
-        click.echo(
-            f"extrapolated, not measured: {values['videos']} videos x {values['epochs']} epochs take "
-            f"{sum(hours.values()):.1f} h ({parts})"
-        )
+        for name, cost in ways.items():
+            parts = ", ".join(f"{part} {value:.2f} h" for part, value in hours[name].items())
+            click.echo(f"{name}: {cost.description}")
+            click.echo(
+                f"  extrapolated, not measured: {values['videos']} videos x {values['epochs']} epochs take "
+                f"{sum(hours[name].values()):.1f} h ({parts})"
+            )
     document = {
         "device": f"{device.name}, {device.dtype}",
         "measured": measured.to_dict(),
-        "cost_per_video_seconds": asdict(cost),
-        "extrapolated": {"videos": values["videos"], "epochs": values["epochs"], "hours": hours},
+        "cost_per_video_seconds": {name: asdict(cost) for name, cost in ways.items()},
+        "extrapolated_hours": {"videos": values["videos"], "epochs": values["epochs"], **hours},
     }
     write_json(document, values["json_target"])
 
