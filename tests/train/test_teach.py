@@ -273,6 +273,6 @@ def test_videos_that_cannot_be_read_take_no_part_and_are_named_without_their_pla
         f"path,label\n{clips}/bars/0.mp4,bars\n{clips}/noise/0.mp4,noise\n{clips}/bars/broken.mp4,bars\n"
     )
     with open_source(away, options, RunOptions(), Listener()) as source:
-        assert [note.partition(":")[0] for note in source.provenance.notes] == ["broken.mp4 failed"]
+        assert source.provenance.notes[-1].startswith("broken.mp4 failed")
     assert "1 row without a label left out: clips/noise/1.mp4" in said
     assert "1 file named more than once, counted once: clips/noise/0.mp4" in said
