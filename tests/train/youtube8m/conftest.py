@@ -18,6 +18,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(command, "Web", partial(Web, backoff_seconds=0.005, timeout_seconds=5.0))
+    monkeypatch.setattr(command, "Web", partial(Web, backoff_seconds=0.001, timeout_seconds=5.0))
     with serve_files() as files:
         yield files

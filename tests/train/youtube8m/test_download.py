@@ -397,15 +397,19 @@ def test_a_folder_that_takes_nothing_ends_the_run(mirror: FileServer, tmp_path: 
     assert "validate0000.tfrecord cannot be written" in result.output
 
 
+def wait_for_part(part: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size >= 16_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def test_a_killed_download_goes_on(mirror: FileServer, shards: list[bytes], tmp_path: Path) -> None:
     mirror.once[FIRST] = [Fault(break_after=20_000, stalls_seconds=30)]
     arguments = ["youtube8m", "download", "--partition", "validate", "--count", "1", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "vidclf_train", *arguments, "--mirror", mirror.url]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     part = tmp_path / "validate0000.tfrecord.part"
-    deadline = time.monotonic() + 30
-    while not (part.exists() and part.stat().st_size >= 16_000) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for_part(part)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert "validate0000.tfrecord" not in contents(tmp_path)
@@ -413,6 +417,20 @@ def test_a_killed_download_goes_on(mirror: FileServer, shards: list[bytes], tmp_
     assert run(mirror, tmp_path, count=1).exit_code == 0
     assert mirror.asked(FIRST)[-1].headers["range"] == f"bytes={kept}-"
     assert contents(tmp_path) == {"validate0000.tfrecord": shards[0]}
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_stalls(mirror: FileServer, tmp_path: Path) -> None:
+    mirror.once[FIRST] = [Fault(break_after=20_000, stalls_seconds=30)]
+    arguments = ["youtube8m", "download", "--partition", "validate", "--count", "1", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "vidclf_train", *arguments, "--mirror", mirror.url]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for_part(tmp_path / "validate0000.tfrecord.part")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - begin < 5
+    assert "Traceback" not in errors
+    assert (tmp_path / "validate0000.tfrecord.part").exists()
 
 
 def test_pauses_grow_and_tries_end() -> None:

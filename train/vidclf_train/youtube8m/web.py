@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -99,6 +100,7 @@ class Web:
         self._attempts = attempts
         self._backoff_seconds = backoff_seconds
         self._stopped = threading.Event()
+        self._reading: set[httpx.Response] = set()
         # Bytes as they are stored: checksums and ranges are of them.
         headers = {"Accept-Encoding": "identity", "User-Agent": "vidclf-train"}
         self._client = httpx.Client(headers=headers, timeout=timeout_seconds, follow_redirects=False)
@@ -114,6 +116,13 @@ class Web:
     def stop(self) -> None:
         """Make every thread that waits or reads give up."""
         self._stopped.set()
+        for response in tuple(self._reading):
+            stream = response.extensions.get("network_stream")
+            connection = stream.get_extra_info("socket") if stream is not None else None
+            if connection is not None:
+                with suppress(OSError):
+                    # Closing it would not wake a thread that waits for bytes; nor may TLS wait for an answer.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def check_running(self) -> None:
         """Raise StoppedError after `stop`."""
@@ -163,8 +172,10 @@ class Web:
             try:
                 if response.status_code not in accepted:
                     raise _refusal(response)
+                self._reading.add(response)
                 yield response
             finally:
+                self._reading.discard(response)
                 response.close()
         except httpx.TransportError as error:
             raise PassingError(_brief(error)) from error
