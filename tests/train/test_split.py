@@ -131,6 +131,24 @@ def test_two_labels_with_three_clips_each_give_something_to_every_part() -> None
         assert [len(fold) for fold in grouped_folds(list("abcdef"), targets, 3, seed)] == [2, 2, 2]
 
 
+def test_labels_with_one_row_each_are_all_in_training() -> None:
+    targets = np.arange(40, dtype=np.int32)
+    parts = grouped_split([str(row) for row in range(40)], targets, (1, 1, 1))
+    assert [len(part) for part in parts] == [40, 0, 0]
+
+
+def test_a_part_that_would_get_nothing_gets_one_source_where_training_can_do_without() -> None:
+    targets = np.array([0, 0, 1, 1], np.int32)
+    assert [len(part) for part in grouped_split(list("abcd"), targets)] == [2, 1, 1]
+    assert [len(part) for part in grouped_split(list("aabc"), targets)] == [3, 1, 0]
+
+
+def test_a_large_source_is_balanced_by_all_the_small_ones() -> None:
+    groups = [*("large",) * 10, *(f"small {number}" for number in range(10))]
+    for seed in range(10):
+        assert [len(fold) for fold in grouped_folds(groups, np.zeros(20, np.int32), 2, seed)] == [10, 10]
+
+
 def test_a_labels_only_source_is_never_held_out() -> None:
     groups = ["only", "only", *"abcdef"]
     targets = np.array([0, 0, 1, 1, 1, 1, 1, 1], np.int32)
