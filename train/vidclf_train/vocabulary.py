@@ -74,7 +74,12 @@ def read_verticals(path: Path) -> dict[int, str]:
     Raises:
         click.UsageError: The file is no such table.
     """
-    return {int(row["Index"]): row["Vertical1"] or NO_VERTICAL for row in _read_rows(path, _INDEX_COLUMNS)}
+    try:
+        return {
+            int(row["Index"]): row["Vertical1"] or NO_VERTICAL for row in _read_rows(path, _INDEX_COLUMNS)
+        }
+    except (ValueError, csv.Error) as error:  # A text that is no UTF-8 is a ValueError, too.
+        raise click.UsageError(f"{path} is no vocabulary of YouTube-8M ({error}).") from error
 
 
 def _read_rows(path: Path, columns: set[str]) -> Iterator[dict[str, str]]:

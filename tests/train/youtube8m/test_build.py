@@ -267,6 +267,18 @@ def test_what_cannot_work_is_one_line(tmp_path: Path, arguments: list[str], mess
     assert not (tmp_path / "out.h5").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"Index,Name\n0,Game\n", b"", b"Index,Vertical1\nzero,Games\n", b"Index,Vertical1\n0,\xff\xfe\n"],
+)
+def test_another_table_than_the_vocabulary_is_refused(tmp_path: Path, content: bytes) -> None:
+    write_three_classes(tmp_path)
+    (tmp_path / "other.csv").write_bytes(content)
+    result = run(tmp_path, "--vocabulary", tmp_path / "other.csv")
+    assert result.exit_code == 2
+    assert "other.csv" in result.output
+
+
 def test_a_hostile_id_reaches_the_terminal_as_text(tmp_path: Path) -> None:
     write_three_classes(tmp_path)
     write_shard(tmp_path / "shards" / "z.tfrecord", [video("x", [GAMES], id=bytes_feature(b"\x1b[2J"))])

@@ -61,7 +61,9 @@ mirror_option = click.option(
     help="So many videos of each class are sampled and split 8:1:1; 0 takes all. The others are kept beside.",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Packed HDF5.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Decides which ones.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Decides which ones."
+)
 @click.option(
     "--classes",
     "class_names",
