@@ -27,7 +27,11 @@ _MEASURED_VIDEOS = 20
 _DATA_OPTIONS = (
     click.argument("data", required=False, type=click.Path(exists=True, path_type=Path)),
     click.option("--root", type=_FOLDER, help="What paths of a CSV are relative to. [default: its folder]"),
-    click.option("--group-column", metavar="NAME", help="The CSV's column that names a video's source."),
+    click.option(
+        "--group-column",
+        metavar="NAME",
+        help="The CSV's column that names a video's source. [default: group, source or source_url]",
+    ),
     click.option("--jobs", type=click.IntRange(1, 256), help="Processes that read. [default: by the cores]"),
     click.option(
         "--time-limit",
@@ -131,7 +135,7 @@ def timesformer(data: Path | None, **values: Any) -> None:
 
 
 timesformer_command = click.command("timesformer")(timesformer)
-for _option in reversed((*_DATA_OPTIONS, *_TRAINING_OPTIONS, *_MEASURING_OPTIONS)):
+for _option in (*_DATA_OPTIONS, *_TRAINING_OPTIONS, *_MEASURING_OPTIONS):
     timesformer_command = _option(timesformer_command)
 
 
