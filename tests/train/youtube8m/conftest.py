@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 
+from tests.train.youtube8m.downloads import FIRST, SECOND, publish_plan
+from tests.train.youtube8m.made import video, write_shard
 from tests.train.youtube8m.server import FileServer, serve_files
 from vidclf_train.youtube8m import command
 from vidclf_train.youtube8m.web import Web
@@ -21,3 +23,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setattr(command, "Web", partial(Web, backoff_seconds=0.001, timeout_seconds=5.0))
     with serve_files() as files:
         yield files
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    folder = tmp_path_factory.mktemp("shards")
+    write_shard(folder / "a", [video(f"a{number:03d}", [0]) for number in range(8)])
+    write_shard(folder / "b", [video(f"b{number:03d}", [1]) for number in range(6)])
+    return [(folder / name).read_bytes() for name in "ab"]
+
+
+@pytest.fixture
+def mirror(server: FileServer, shards: list[bytes]) -> Iterator[FileServer]:
+    """Two shards and their plan."""
+    server.files = {FIRST: shards[0], SECOND: shards[1]}
+    publish_plan(server)
+    yield server
