@@ -30,7 +30,7 @@ from vidclf_train.networks import build_network
 from vidclf_train.recipe import NetworkHead
 from vidclf_train.schedule import learning_rate
 
-CHECKPOINT_SECONDS = 5.0
+CHECKPOINT_SECONDS = 10.0
 """Least time between two checkpoints: what a killed run loses at most, beside the epoch it was in."""
 
 _EVALUATION_ROWS = 1024
