@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from vidclf_train.unit import unit_rows
+from vidclf_train.unit import present_rows, unit_rows
 
 
 def add_noise(vectors: Tensor, strength: float, generator: Generator) -> Tensor:
@@ -24,8 +24,8 @@ def add_noise(vectors: Tensor, strength: float, generator: Generator) -> Tensor:
     if strength == 0:
         return vectors
     noise = torch.randn(vectors.shape, generator=generator, device=vectors.device, dtype=vectors.dtype)
-    present = (vectors != 0).any(dim=1, keepdim=True)
-    return unit_rows((vectors + strength * unit_rows(noise)) * present)
+    noisy = (vectors + strength * unit_rows(noise)) * present_rows(vectors)[:, None]
+    return unit_rows(noisy)
 
 
 def drop_modalities(parts: Sequence[Tensor], probability: float, generator: Generator) -> list[Tensor]:
@@ -40,7 +40,7 @@ def drop_modalities(parts: Sequence[Tensor], probability: float, generator: Gene
     """
     if probability == 0 or len(parts) < 2:
         return list(parts)
-    present = torch.stack([(part != 0).any(dim=1) for part in parts], dim=1)
+    present = torch.stack([present_rows(part) for part in parts], dim=1)
     draws = torch.rand(present.shape, generator=generator, device=present.device)
     draws = torch.where(present, draws, -1.0)
     # The vector with the luckiest draw stays in any case.
