@@ -123,7 +123,7 @@ def test_what_was_left_out_and_what_was_not_tested_is_said() -> None:
     assert "1 video could not be read" in text
     assert "2 rows without a label left out." in text
     said = "\n".join(cautions(card))
-    assert "There are 4 sources only" in said
+    assert "The figures are of 4 sources only" in said
     assert "cat (4), dog (4), car (4)" in said
     assert "Videos without visual" in text
     assert "Videos without audio" not in text  # every fifth row had none

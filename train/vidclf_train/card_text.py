@@ -58,6 +58,11 @@ def evaluated(card: ClassifierCard) -> Mapping[str, Any]:
     return card.metrics.get("test") or card.metrics.get("held_out") or {}
 
 
+def count_text(number: int, what: str) -> str:
+    """Return `1 source`, `1,200 sources`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def interval_text(figure: Mapping[str, Any]) -> str:
     """Return `0.812 (0.750 to 0.871)`, or what is known of it."""
     if figure.get("value") is None:
@@ -82,13 +87,13 @@ def _head(card: ClassifierCard) -> str:
 
 def _data(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
     data = card.metrics["data"]
-    sources = f" of {data['groups']:,} sources" if data["is_grouped"] else ""
-    lines = ["## Data", "", f"{_cell(data['name'])}: {_count(data['rows'], 'row')}{sources}."]
+    sources = f" of {count_text(data['groups'], 'source')}" if data["is_grouped"] else ""
+    lines = ["## Data", "", f"{_cell(data['name'])}: {count_text(data['rows'], 'row')}{sources}."]
     empty = [f"{space}: {count:,}" for space, count in data["empty_rows"].items() if count]
     if empty:
         lines += ["", f"Rows that have nothing in a space: {', '.join(empty)}."]
     if data["failed"]:
-        lines += ["", f"{_count(data['failed'], 'video')} could not be read and took no part."]
+        lines += ["", f"{count_text(data['failed'], 'video')} could not be read and took no part."]
     if data["notes"]:
         lines += ["", "Left out, or odd:", "", *(f"- {_sentence(note)}" for note in data["notes"])]
     if UMAP in pictures:
@@ -110,7 +115,7 @@ def _figures(card: ClassifierCard) -> str:
     )
     rows.append(["right of those answered", *(_number(part["answered"]["accuracy"]) for _, part in parts)])
     rows.append(["expected calibration error", *(_number(part["calibration_error"]) for _, part in parts)])
-    heads = [f"{title}, {_count(part['row_count'], 'row')}" for title, part in parts]
+    heads = [f"{title}, {count_text(part['row_count'], 'row')}" for title, part in parts]
     how = str(card.recipe.get("split", "")).strip()
     lines = ["## How well it does", "", *_table(["", *heads], rows), ""]
     lines.append("In brackets: 95 % intervals, by drawing sources with replacement (bootstrap).")
@@ -192,8 +197,10 @@ def cautions(card: ClassifierCard) -> list[str]:
             "Nobody said which videos come from one source: parts of one recording may lie on both sides of "
             "the split, and the figures are then too good. A column `group` keeps them together."
         )
-    elif data["groups"] < _FEW_GROUPS:
-        lines.append(f"There are {data['groups']} sources only: on another source it may do much worse.")
+    elif (groups := evaluated(card).get("group_count", data["groups"])) < _FEW_GROUPS:
+        lines.append(
+            f"The figures are of {count_text(groups, 'source')} only: on another source it may do much worse."
+        )
     counts = data.get("rows_per_label", {})
     if few := [f"{label} ({count})" for label, count in counts.items() if count < FEW]:
         shown = ", ".join(few[:_MOST_LISTED])
@@ -278,10 +285,6 @@ def _picture(what: str, path: str) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _more(labels: Sequence[str]) -> str:

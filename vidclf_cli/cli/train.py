@@ -211,12 +211,15 @@ def _bars() -> Progress:
 
 def _report(taught: Taught) -> Iterator[str]:
     """Yield the lines that a person reads last: how good it is, where it is, what to do with it."""
-    from vidclf_train.card_text import FIGURES, cautions, evaluated, interval_text
+    from vidclf_train.card_text import FIGURES, cautions, count_text, evaluated, interval_text
 
     part = evaluated(taught.card)
     if part:
         what = "test" if "test" in taught.card.metrics else "held-out"
-        yield f"On {part['row_count']:,} {what} rows of {part['group_count']:,} sources, with 95 % intervals:"
+        rows = count_text(part["row_count"], f"{what} row")
+        if taught.card.metrics["data"]["is_grouped"]:
+            rows += f" of {count_text(part['group_count'], 'source')}"
+        yield f"On {rows}, with 95 % intervals:"
         for key, name in FIGURES.items():
             if key in part:
                 yield f"  {name:<20} {interval_text(part[key])}"
