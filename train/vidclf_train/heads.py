@@ -1,0 +1,182 @@
+"""One head of a recipe over all folds: trained, held against the rows it never saw, trained once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from vidclf_cli.dataset import Dataset
+from vidclf_train.batches import make_batches
+from vidclf_train.device import TrainingDevice
+from vidclf_train.fit import fit_network, predict_logits
+from vidclf_train.fitted import Curve
+from vidclf_train.linear import LinearProblem, fit_linear
+from vidclf_train.plan import Fold, Numbers, Plan
+from vidclf_train.recipe import Head, LinearHead, NetworkHead
+from vidclf_train.selection import calibrated_loss
+
+_MOST_ROWS_SEEN = 2_000_000
+"""Rows times epochs: a network on millions of rows has seen enough after a few passes."""
+
+_LEAST_EPOCHS = 2
+_MANY_ROWS = 20_000
+_LARGE_BATCH = 256
+
+OnStep = Callable[[int, int], None]
+"""Told how many steps are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedHead:
+    """A head that was trained on every fold.
+
+    Attributes:
+        name: For people.
+        held_out: Logits of the plan's held-out rows, in the order of the folds, shape (rows, labels).
+        members: What goes into the classifier, in equal shares.
+        curves: How networks went.
+        report: JSON-able: settings and scores.
+        notes: What a person should know.
+    """
+
+    name: str
+    held_out: NDArray[np.float32]
+    members: tuple[nn.Module, ...]
+    curves: tuple[Curve, ...]
+    report: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+class HeadTraining:
+    """Trains heads on a dataset by a plan.
+
+    Args:
+        dataset: The data.
+        plan: What its rows are for.
+        seed: Of everything random.
+        device: Where networks are trained.
+        checkpoint_folder: Where they keep their state; None keeps none.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        plan: Plan,
+        seed: int,
+        device: TrainingDevice,
+        checkpoint_folder: Path | None,
+    ) -> None:
+        self._dataset = dataset
+        self._plan = plan
+        self._seed = seed
+        self._device = device
+        self._checkpoint_folder = checkpoint_folder
+
+    def step_count(self, head: Head) -> int:
+        """Return how many trainings a head takes."""
+        del head
+        return len(self._plan.folds) + (self._plan.final is not None)
+
+    def train(self, head: Head, number: int, on_step: OnStep) -> TrainedHead:
+        """Train one head.
+
+        Args:
+            head: From the recipe.
+            number: Its place there, which names its checkpoints.
+            on_step: Told of every training that ended.
+
+        Raises:
+            UsageError: The head does not go with the data.
+            VidclfError: Its training failed.
+        """
+        if isinstance(head, LinearHead):
+            return self._train_linear(head, on_step)
+        return self._train_network(head, number, on_step)
+
+    def _train_linear(self, head: LinearHead, on_step: OnStep) -> TrainedHead:
+        layers, logits = [], []
+        for number, fold in enumerate(self._plan.folds, start=1):
+            fitted = self._fit_linear(fold.train, head.l2)
+            layers.append(fitted)
+            logits.append([predict_logits(each, self._dataset, fold.held_out) for each in fitted])
+            on_step(number, self.step_count(head))
+        tried = [np.concatenate([each[choice] for each in logits]) for choice in range(len(head.l2))]
+        losses = [self._loss(each) for each in tried]
+        best = int(np.argmin(losses))
+        l2 = head.l2[best]
+        if self._plan.final is not None:
+            # From the stronger penalties on, as in the folds: the path ends where theirs did.
+            stronger = [each for each in head.l2 if each >= l2]
+            member = self._fit_linear(self._plan.final, stronger)[stronger.index(l2)]
+        else:
+            member = layers[0][best]
+        on_step(self.step_count(head), self.step_count(head))
+        scores = {f"{strength:g}": round(loss, 4) for strength, loss in zip(head.l2, losses, strict=True)}
+        report = {"kind": "linear", "l2": l2, "held_out_loss": round(losses[best], 4), "losses_by_l2": scores}
+        return TrainedHead("linear", tried[best], (member,), (), report)
+
+    def _fit_linear(self, rows: Numbers, l2: tuple[float, ...] | list[float]) -> list[nn.Linear]:
+        batches = make_batches(self._dataset, rows, self._device.name)
+        problem = LinearProblem(batches, len(self._dataset.labels), self._dataset.task)
+        return fit_linear(problem, l2, self._device.name)
+
+    def _train_network(self, head: NetworkHead, number: int, on_step: OnStep) -> TrainedHead:
+        folds = list(self._plan.folds)
+        if self._plan.final is not None:
+            folds.append(Fold(self._plan.final, np.empty(0, np.int64)))
+        networks, curves, logits = [], [], []
+        notes: list[str] = []
+        for place, fold in enumerate(folds):
+            fitted = fit_network(
+                self._dataset,
+                fold.train,
+                fold.held_out,
+                scaled(head, len(fold.train)),
+                self._seed + place,
+                self._device,
+                self._checkpoint(number, place),
+            )
+            networks.append(fitted.network)
+            notes += fitted.notes
+            if len(fold.held_out):
+                logits.append(predict_logits(fitted.network, self._dataset, fold.held_out))
+                curves.append(replace(fitted.curve, name=f"{head.kind}, fold {place + 1}"))
+            on_step(place + 1, len(folds))
+        held_out = np.concatenate([np.empty((0, len(self._dataset.labels)), np.float32), *logits])
+        report = {**asdict(head), "held_out_loss": round(self._loss(held_out), 4)}
+        member = networks[-1]
+        return TrainedHead(head.kind, held_out, (member,), tuple(curves), report, tuple(notes))
+
+    def _checkpoint(self, number: int, place: int) -> Path | None:
+        if self._checkpoint_folder is None:
+            return None
+        self._checkpoint_folder.mkdir(parents=True, exist_ok=True)
+        return self._checkpoint_folder / f"head-{number}-part-{place}.pt"
+
+    def _loss(self, logits: NDArray[np.float32]) -> float:
+        rows = held_out_rows(self._plan)
+        return calibrated_loss(logits, self._dataset.targets[rows], self._dataset.task)
+
+
+def held_out_rows(plan: Plan) -> Numbers:
+    """Return the numbers of all held-out rows, in the order of the folds."""
+    return np.concatenate([np.empty(0, np.int64), *(fold.held_out for fold in plan.folds)])
+
+
+def scaled(head: NetworkHead, row_count: int) -> NetworkHead:
+    """Return the head with fewer epochs and larger minibatches where there are very many rows."""
+    if row_count <= _MANY_ROWS:
+        return head
+    epochs = max(_LEAST_EPOCHS, min(head.epochs, round(_MOST_ROWS_SEEN / row_count)))
+    return replace(
+        head,
+        epochs=epochs,
+        warmup_epochs=min(head.warmup_epochs, epochs / 10),
+        batch_size=max(head.batch_size, _LARGE_BATCH),
+    )

@@ -1,0 +1,116 @@
+"""Which rows train, which are held out, which test: decided once, before anything is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidclf_cli.dataset import Dataset, Split
+from vidclf_cli.errors import UsageError
+from vidclf_train.recipe import Recipe
+from vidclf_train.split import grouped_folds, grouped_split
+
+Numbers = NDArray[np.int64]
+
+MOST_CROSS_VALIDATED_ROWS = 20_000
+"""With more rows one validation part tells heads apart just as well, at a fraction of the time."""
+
+_SHARES = (8.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Rows to train on, and rows that what was trained is held against."""
+
+    train: Numbers
+    held_out: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every row is for.
+
+    Attributes:
+        folds: One for a plain validation part; in a cross-validation no row is held out twice.
+        final: Rows that the heads are trained on again after a cross-validation; None: what the
+            fold gave is kept.
+        test: Rows that nothing is fitted or chosen on; may be empty.
+        description: What was decided, one line.
+    """
+
+    folds: tuple[Fold, ...]
+    final: Numbers | None
+    test: Numbers
+    description: str
+
+
+def make_plan(dataset: Dataset, rows: Numbers, recipe: Recipe, seed: int) -> Plan:
+    """Decide what the rows are for.
+
+    What the data says (`splits`) comes first; else the recipe's shares are dealt by group. A recipe with
+    folds holds every row out once, which small data needs, unless there are too many rows for that.
+
+    Args:
+        dataset: The data.
+        rows: Those that can be used, ascending.
+        recipe: Has the shares and the number of folds.
+        seed: Of the split.
+
+    Raises:
+        UsageError: Fewer than two labels have rows to train on.
+    """
+    cross_validates = recipe.folds >= 2 and len(rows) <= MOST_CROSS_VALIDATED_ROWS
+    train, validation, test, source = _parts(dataset, rows, recipe, seed, cross_validates)
+    if _label_count(dataset, train) < 2:
+        raise UsageError(
+            "Rows of fewer than two labels are left to train on.", "Give every label at least three examples."
+        )
+    if cross_validates:
+        final = np.union1d(train, validation)
+        folds = _folds(dataset, final, recipe.folds, seed)
+        if folds:
+            tested = f", {len(test)} more test it" if len(test) else ""
+            return Plan(
+                folds, final, test, f"{len(folds)}-fold cross-validation over {len(final)} rows{tested}"
+            )
+    description = f"{len(train)} rows train, {len(validation)} validate, {len(test)} test ({source})"
+    return Plan((Fold(train, validation),), None, test, description)
+
+
+def _parts(
+    dataset: Dataset, rows: Numbers, recipe: Recipe, seed: int, cross_validates: bool
+) -> tuple[Numbers, Numbers, Numbers, str]:
+    """Return training, validation and test rows, and who decided."""
+    if dataset.splits is not None and (dataset.splits[rows] == Split.TRAIN).any():
+        purposes = dataset.splits[rows]
+        test = rows[(purposes == Split.TEST) | (purposes == Split.REST)]
+        return (
+            rows[purposes == Split.TRAIN], rows[purposes == Split.VALIDATION], test, "as the data says",
+        )  # fmt: skip
+    shares = recipe.split_shares
+    if recipe.folds >= 2 and not cross_validates and not shares[1]:
+        shares = _SHARES
+    groups = [dataset.groups[row] for row in rows]
+    train, validation, test = (
+        rows[part] for part in grouped_split(groups, dataset.targets[rows], shares, seed)
+    )
+    return train, validation, test, "by group" if len(set(groups)) < len(groups) else "at random"
+
+
+def _folds(dataset: Dataset, rows: Numbers, fold_count: int, seed: int) -> tuple[Fold, ...]:
+    """Return the folds that hold something out; none when the data is too small for any."""
+    groups = [dataset.groups[row] for row in rows]
+    parts = grouped_folds(groups, dataset.targets[rows], fold_count, seed)
+    folds = []
+    for part in parts:
+        train = np.setdiff1d(np.arange(len(rows)), part, assume_unique=True)
+        if len(part) and len(train) >= 2:
+            folds.append(Fold(rows[train], rows[part]))
+    return tuple(folds)
+
+
+def _label_count(dataset: Dataset, rows: Numbers) -> int:
+    targets = dataset.targets[rows]
+    return len(np.unique(targets)) if targets.ndim == 1 else int(targets.any(axis=0).sum())
