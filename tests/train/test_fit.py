@@ -100,6 +100,16 @@ def test_the_weights_are_those_of_the_epoch_with_the_least_validation_loss() -> 
     assert not fitted.network.training
 
 
+def test_where_the_last_epoch_is_kept_validation_rows_change_no_weight() -> None:
+    data, head = some_rows(120), replace(HEAD, epochs=15, peak_learning_rate=0.3, keep_best=False)
+    fitted = train(head)
+    losses = fitted.curve.validation_loss
+    assert int(np.argmin(losses)) < 14
+    assert np.isfinite(losses).all()
+    assert fitted.best_epoch == fitted.curve.best_epoch == 14
+    assert are_equal(fitted, fit_network(data, TRAIN, np.arange(0), head, 1, CPU))
+
+
 def test_without_validation_rows_the_last_epoch_is_kept() -> None:
     fitted = fit_network(some_rows(120), TRAIN, np.arange(0), HEAD, 1, CPU)
     assert fitted.best_epoch == 5

@@ -43,6 +43,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
         "final_learning_rate": 1e-6,
         "weight_decay": 0.01,
         "clip_norm": 1.0,
+        "keep_best": True,
     }
 
 
@@ -51,6 +52,12 @@ def test_every_recipe_that_ships_can_be_read() -> None:
     assert "paper" in names
     for name in names:
         assert load_recipe(name).name == name
+
+
+def test_where_heads_are_cross_validated_no_epoch_is_chosen_by_what_judges_it() -> None:
+    networks = [head for head in load_recipe("auto").heads if isinstance(head, NetworkHead)]
+    assert networks
+    assert not any(head.keep_best for head in networks)
 
 
 def test_heads_of_every_kind_are_read_with_their_options(tmp_path: Path) -> None:
@@ -67,6 +74,7 @@ def test_heads_of_every_kind_are_read_with_their_options(tmp_path: Path) -> None
         hidden = [512, 64]
         mixup = 0.2
         class_balanced = true
+        keep_best = false
     """
     recipe = load_recipe(write(tmp_path, text))
     assert (recipe.folds, recipe.split_shares) == (5, (9, 0, 1))
@@ -75,6 +83,7 @@ def test_heads_of_every_kind_are_read_with_their_options(tmp_path: Path) -> None
     assert isinstance(wide, NetworkHead)
     assert (wide.hidden, wide.dropout, wide.mixup) == ((512, 64), (0.5, 0.5), 0.2)
     assert wide.class_balanced
+    assert not wide.keep_best
 
 
 @pytest.mark.parametrize(

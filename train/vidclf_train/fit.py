@@ -1,4 +1,4 @@
-"""Training of one network: AdamW, warm-up and cosine, the best epoch by validation loss."""
+"""Training of one network: AdamW, warm-up and cosine, the best epoch by validation loss or the last one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FittedNetwork:
     """A trained network.
 
     Attributes:
-        network: With the weights of the best epoch, in evaluation mode, on the CPU.
+        network: With the weights of the epoch that was kept, in evaluation mode, on the CPU.
         curve: How it went.
         best_epoch: Index of the epoch whose weights it has.
         seconds: What training took, all its sittings together.
@@ -77,12 +77,13 @@ def fit_network(
     Args:
         dataset: In memory or in a file.
         train_rows: Ascending row numbers, at least 2.
-        validation_rows: Ascending; the epoch with the least loss on them is kept; without any, the last.
+        validation_rows: Ascending; the epoch with the least loss on them is kept, unless the head keeps the
+            last in any case; without any, the last.
         head: What to train, and how.
         seed: Of weights, order, dropout and augmentation.
         device: Where, and in which precision.
         checkpoint: File that is written between epochs and read first when it is there. It stays at the end,
-            with the best weights alone: the same call returns at once.
+            with the weights that were kept alone: the same call returns at once.
         on_epoch: Told of every epoch.
 
     Raises:
@@ -131,7 +132,7 @@ def predict_logits(
 
 
 class _Training:
-    """The state of a training: network, optimiser, and the best weights so far."""
+    """The state of a training: network, optimiser, and the weights to keep so far."""
 
     def __init__(
         self,
@@ -189,7 +190,7 @@ class _Training:
             self._curve[name].append(value)
         losses = self._curve["validation_loss"]
         # Without validation rows every loss is NaN, and the last epoch is the best.
-        if not loss >= min(losses[:-1], default=float("inf")):
+        if not self._head.keep_best or not loss >= min(losses[:-1], default=float("inf")):
             self._best_epoch = self.epoch_count
             self._best = copy.deepcopy(dict(self._network.state_dict()))
         self.epoch_count += 1
@@ -299,7 +300,7 @@ class _Training:
         self._saved = time.perf_counter()
 
     def result(self, notes: tuple[str, ...]) -> FittedNetwork:
-        """Return the network with its best weights."""
+        """Return the network with the weights that were kept."""
         self._network.load_state_dict(self._best)
         curve = Curve(self._head.kind, **self._curve, best_epoch=self._best_epoch)
         return FittedNetwork(self._network.cpu().eval(), curve, self._best_epoch, self._seconds(), notes)

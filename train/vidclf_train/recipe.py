@@ -34,6 +34,8 @@ class NetworkHead:
         final_learning_rate: Where the cosine ends.
         weight_decay: AdamW's.
         clip_norm: Longest gradient.
+        keep_best: The epoch with the least validation loss is kept. Otherwise the last one is, and validation
+            rows only draw the curve: predictions for them are then nothing that was chosen by them.
     """
 
     kind: NetworkKind
@@ -51,6 +53,7 @@ class NetworkHead:
     final_learning_rate: float = 1e-6
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    keep_best: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,7 @@ def _network_head(table: _Table, kind: NetworkKind) -> NetworkHead:
         final_learning_rate=table.number("final_learning_rate", 1e-6, 0, 1e3),
         weight_decay=table.number("weight_decay", 0.01, 0, 1e3),
         clip_norm=table.number("clip_norm", 1, 1e-6, 1e6),
+        keep_best=table.flag("keep_best", default=True),
     )
 
 
