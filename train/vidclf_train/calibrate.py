@@ -95,18 +95,18 @@ def cross_calibrated(
 ) -> NDArray[np.float32]:
     """Calibrate every fold by a temperature fitted on the others, so that no row calibrates itself.
 
+    A fold without others keeps its logits as they are.
+
     Args:
         logits: Shape (rows, labels).
         targets: See `fit_temperature`.
-        folds: Number of the fold that each row was held out in, shape (rows,).
+        folds: Number of the fold of each row, shape (rows,).
         task: See `fit_temperature`.
     """
     found = np.empty(logits.shape, np.float32)
     for fold in np.unique(folds):
         inside = folds == fold
-        # A single fold has no others; one number fitted on hundreds of rows flatters them little.
-        others = ~inside if not inside.all() else inside
-        temperature = fit_temperature(logits[others], targets[others], task)
+        temperature = fit_temperature(logits[~inside], targets[~inside], task)
         found[inside] = to_probabilities(logits[inside] / temperature, task)
     return found
 
@@ -116,7 +116,7 @@ class Bars:
     """From which confidence on a label is given.
 
     Attributes:
-        per_label: Label to its own bar.
+        per_label: Label to its own bar, where that is another one.
         otherwise: Of the labels that too few held-out rows speak about.
     """
 
@@ -138,9 +138,9 @@ def fit_bars(
         labels: In the order of the columns.
         task: See `fit_temperature`.
     """
-    if task == "multi":
-        return _f1_bars(probabilities, targets, labels)
-    return _majority_bars(probabilities, targets, labels)
+    found = (_f1_bars if task == "multi" else _majority_bars)(probabilities, targets, labels)
+    own = {label: bar for label, bar in found.per_label.items() if bar != found.otherwise}
+    return Bars(own, found.otherwise)
 
 
 def _majority_bars(

@@ -34,7 +34,7 @@ def usable_rows(dataset: Dataset) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     rows = np.setdiff1d(np.arange(len(dataset)), empty, assume_unique=True)
     if not empty.size:
         return rows, ()
-    names = _some([dataset.ids[number] for number in empty])
+    names = some_names([dataset.ids[number] for number in empty])
     return rows, (
         f"{empty.size} of {len(dataset)} rows have nothing in any space and are left out: {names}.",
     )
@@ -180,7 +180,7 @@ def _look_through(
 def _notes(space: str, lacking: Sequence[str], used: Counter[str], count: int) -> list[str]:
     notes = []
     if lacking:
-        notes.append(f"{len(lacking)} of {count} files have nothing in {space}: {_some(lacking)}.")
+        notes.append(f"{len(lacking)} of {count} files have nothing in {space}: {some_names(lacking)}.")
     if len(used) > 1:
         kinds = ", ".join(f"{name} ({number})" for name, number in sorted(used.items()))
         notes.append(f"The vectors of {space} come from different samplings: {kinds}.")
@@ -237,6 +237,7 @@ def _targets(
     return marks
 
 
-def _some(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
+    """Name the first three, and say how many more there are."""
     shown = ", ".join(names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -83,7 +83,7 @@ def fit_network(
         seed: Of weights, order, dropout and augmentation.
         device: Where, and in which precision.
         checkpoint: File that is written between epochs and read first when it is there. It stays at the end,
-            with the weights that were kept alone: the same call returns at once.
+            with the kept weights only: the same call returns at once.
         on_epoch: Told of every epoch.
 
     Raises:

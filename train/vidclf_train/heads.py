@@ -17,7 +17,7 @@ from vidclf_train.device import TrainingDevice
 from vidclf_train.fit import fit_network, predict_logits
 from vidclf_train.fitted import Curve
 from vidclf_train.linear import LinearProblem, fit_linear
-from vidclf_train.plan import Fold, Numbers, Plan
+from vidclf_train.plan import Fold, Numbers, Plan, held_out_rows
 from vidclf_train.recipe import Head, LinearHead, NetworkHead
 from vidclf_train.selection import calibrated_loss
 
@@ -78,11 +78,6 @@ class HeadTraining:
         self._device = device
         self._checkpoint_folder = checkpoint_folder
 
-    def step_count(self, head: Head) -> int:
-        """Return how many trainings a head takes."""
-        del head
-        return len(self._plan.folds) + (self._plan.final is not None)
-
     def train(self, head: Head, number: int, on_step: OnStep) -> TrainedHead:
         """Train one head.
 
@@ -101,24 +96,28 @@ class HeadTraining:
 
     def _train_linear(self, head: LinearHead, on_step: OnStep) -> TrainedHead:
         layers, logits = [], []
+        step_count = len(self._plan.folds) + (self._plan.final is not None)
         for number, fold in enumerate(self._plan.folds, start=1):
             fitted = self._fit_linear(fold.train, head.l2)
             layers.append(fitted)
             logits.append([predict_logits(each, self._dataset, fold.held_out) for each in fitted])
-            on_step(number, self.step_count(head))
+            on_step(number, step_count)
         tried = [np.concatenate([each[choice] for each in logits]) for choice in range(len(head.l2))]
         losses = [self._loss(each) for each in tried]
-        best = int(np.argmin(losses))
+        # Where nothing is held out, nothing speaks for a weaker penalty than the strongest.
+        best = int(np.argmin(losses)) if len(tried[0]) else int(np.argmax(head.l2))
         l2 = head.l2[best]
         if self._plan.final is not None:
             # From the stronger penalties on, as in the folds: the path ends where theirs did.
             stronger = [each for each in head.l2 if each >= l2]
             member = self._fit_linear(self._plan.final, stronger)[stronger.index(l2)]
+            on_step(step_count, step_count)
         else:
             member = layers[0][best]
-        on_step(self.step_count(head), self.step_count(head))
-        scores = {f"{strength:g}": round(loss, 4) for strength, loss in zip(head.l2, losses, strict=True)}
-        report = {"kind": "linear", "l2": l2, "held_out_loss": round(losses[best], 4), "losses_by_l2": scores}
+        scores = {f"{strength:g}": _rounded(loss) for strength, loss in zip(head.l2, losses, strict=True)}
+        report = {
+            "kind": "linear", "l2": l2, "held_out_loss": _rounded(losses[best]), "losses_by_l2": scores,
+        }  # fmt: skip
         return TrainedHead("linear", tried[best], (member,), (), report)
 
     def _fit_linear(self, rows: Numbers, l2: tuple[float, ...] | list[float]) -> list[nn.Linear]:
@@ -149,7 +148,7 @@ class HeadTraining:
                 curves.append(replace(fitted.curve, name=f"{head.kind}, fold {place + 1}"))
             on_step(place + 1, len(folds))
         held_out = np.concatenate([np.empty((0, len(self._dataset.labels)), np.float32), *logits])
-        report = {**asdict(head), "held_out_loss": round(self._loss(held_out), 4)}
+        report = {**asdict(head), "held_out_loss": _rounded(self._loss(held_out))}
         member = networks[-1]
         return TrainedHead(head.kind, held_out, (member,), tuple(curves), report, tuple(notes))
 
@@ -160,13 +159,13 @@ class HeadTraining:
         return self._checkpoint_folder / f"head-{number}-part-{place}.pt"
 
     def _loss(self, logits: NDArray[np.float32]) -> float:
+        """Return the loss on the held-out rows; NaN when there are none."""
         rows = held_out_rows(self._plan)
         return calibrated_loss(logits, self._dataset.targets[rows], self._dataset.task)
 
 
-def held_out_rows(plan: Plan) -> Numbers:
-    """Return the numbers of all held-out rows, in the order of the folds."""
-    return np.concatenate([np.empty(0, np.int64), *(fold.held_out for fold in plan.folds)])
+def _rounded(loss: float) -> float | None:
+    return None if np.isnan(loss) else round(loss, 4)
 
 
 def scaled(head: NetworkHead, row_count: int) -> NetworkHead:

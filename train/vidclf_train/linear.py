@@ -86,8 +86,9 @@ def _minimise(problem: LinearProblem, layer: nn.Linear, l2: float) -> None:
             total = total + part.detach()
         return total
 
-    final = optimiser.step(evaluate)  # type: ignore[no-untyped-call]  # The same.
-    if not bool(torch.isfinite(final)):
+    first = optimiser.step(evaluate)  # type: ignore[no-untyped-call]  # The same.
+    # `step` returns the loss that it began with; what came of it shows in the weights.
+    if not all(bool(torch.isfinite(each).all()) for each in (first, *layer.parameters())):
         raise VidclfError(
             "Training of the linear head failed: its loss is no number.",
             "Give larger values of `l2` in the recipe.",

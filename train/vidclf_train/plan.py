@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vidclf_cli.dataset import Dataset, Split
 from vidclf_cli.errors import UsageError
+from vidclf_train.dataset import some_names
 from vidclf_train.recipe import Recipe
 from vidclf_train.split import grouped_folds, grouped_split
 
@@ -50,7 +51,8 @@ def make_plan(dataset: Dataset, rows: Numbers, recipe: Recipe, seed: int) -> Pla
     """Decide what the rows are for.
 
     What the data says (`splits`) comes first; else the recipe's shares are dealt by group. A recipe with
-    folds holds every row out once, which small data needs, unless there are too many rows for that.
+    folds holds every row out once, which small data needs, unless there are too many rows for that. Data that
+    names rows to train on and none to validate with gives some of the former for that.
 
     Args:
         dataset: The data.
@@ -59,7 +61,7 @@ def make_plan(dataset: Dataset, rows: Numbers, recipe: Recipe, seed: int) -> Pla
         seed: Of the split.
 
     Raises:
-        UsageError: Fewer than two labels have rows to train on.
+        UsageError: Fewer than two labels have rows to train on, or the data names no rows for it.
     """
     cross_validates = recipe.folds >= 2 and len(rows) <= MOST_CROSS_VALIDATED_ROWS
     train, validation, test, source = _parts(dataset, rows, recipe, seed, cross_validates)
@@ -83,20 +85,33 @@ def _parts(
     dataset: Dataset, rows: Numbers, recipe: Recipe, seed: int, cross_validates: bool
 ) -> tuple[Numbers, Numbers, Numbers, str]:
     """Return training, validation and test rows, and who decided."""
-    if dataset.splits is not None and (dataset.splits[rows] == Split.TRAIN).any():
-        purposes = dataset.splits[rows]
-        test = rows[(purposes == Split.TEST) | (purposes == Split.REST)]
-        return (
-            rows[purposes == Split.TRAIN], rows[purposes == Split.VALIDATION], test, "as the data says",
-        )  # fmt: skip
     shares = recipe.split_shares
     if recipe.folds >= 2 and not cross_validates and not shares[1]:
         shares = _SHARES
+    if dataset.splits is None:
+        train, validation, test = _dealt(dataset, rows, shares, seed)
+        groups = {dataset.groups[row] for row in rows}
+        return train, validation, test, "by group" if len(groups) < len(rows) else "at random"
+    purposes = dataset.splits[rows]
+    train, validation = rows[purposes == Split.TRAIN], rows[purposes == Split.VALIDATION]
+    test = rows[(purposes == Split.TEST) | (purposes == Split.REST)]
+    if not len(train):
+        raise UsageError(
+            "The data says what each row is for, and no row that can be used is there to train on.",
+            "Mark rows as training rows, or pack the data without splits.",
+        )
+    if len(validation) or cross_validates:
+        return train, validation, test, "as the data says"
+    train, validation, _ = _dealt(dataset, train, (shares[0], shares[1], 0), seed)
+    return train, validation, test, "test as the data says, which names no rows to validate with"
+
+
+def _dealt(
+    dataset: Dataset, rows: Numbers, shares: tuple[float, float, float], seed: int
+) -> tuple[Numbers, Numbers, Numbers]:
     groups = [dataset.groups[row] for row in rows]
-    train, validation, test = (
-        rows[part] for part in grouped_split(groups, dataset.targets[rows], shares, seed)
-    )
-    return train, validation, test, "by group" if len(set(groups)) < len(groups) else "at random"
+    train, validation, test = grouped_split(groups, dataset.targets[rows], shares, seed)
+    return rows[train], rows[validation], rows[test]
 
 
 def _folds(dataset: Dataset, rows: Numbers, fold_count: int, seed: int) -> tuple[Fold, ...]:
@@ -111,6 +126,36 @@ def _folds(dataset: Dataset, rows: Numbers, fold_count: int, seed: int) -> tuple
     return tuple(folds)
 
 
+def held_out_rows(plan: Plan) -> Numbers:
+    """Return the numbers of all held-out rows, in the order of the folds."""
+    return np.concatenate([np.empty(0, np.int64), *(fold.held_out for fold in plan.folds)])
+
+
+def blind_spots(dataset: Dataset, plan: Plan) -> tuple[str, ...]:
+    """Return what a person should know about labels that nothing is learnt or measured of."""
+    held_out = held_out_rows(plan)
+    final = plan.folds[0].train if plan.final is None else plan.final
+    learnt = _has_rows(dataset, final)
+    measured = _has_rows(dataset, np.concatenate([held_out, plan.test]))
+    notes = []
+    if not len(held_out):
+        notes.append("No row could be held out: confidences are as the training left them, not calibrated.")
+    if not learnt.all():
+        names = some_names([dataset.labels[number] for number in np.flatnonzero(~learnt)])
+        notes.append(f"Labels without a row to train on are hardly ever given: {names}.")
+    if measured.any() and (learnt & ~measured).any():
+        names = some_names([dataset.labels[number] for number in np.flatnonzero(learnt & ~measured)])
+        notes.append(f"No held-out row has these labels, so how well they are found is not known: {names}.")
+    return tuple(notes)
+
+
 def _label_count(dataset: Dataset, rows: Numbers) -> int:
+    return int(_has_rows(dataset, rows).sum())
+
+
+def _has_rows(dataset: Dataset, rows: Numbers) -> NDArray[np.bool_]:
+    """Return which labels some of these rows have, shape (labels,)."""
     targets = dataset.targets[rows]
-    return len(np.unique(targets)) if targets.ndim == 1 else int(targets.any(axis=0).sum())
+    if targets.ndim == 1:
+        return np.bincount(targets, minlength=len(dataset.labels)) > 0
+    return np.asarray(targets.any(axis=0))

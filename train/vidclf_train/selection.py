@@ -45,9 +45,14 @@ def choose_weights(
 
 
 def calibrated_loss(logits: NDArray[np.floating], targets: NDArray[np.integer], task: Task) -> float:
-    """Return the mean loss per row at the temperature that suits best, so that confidence is no matter."""
+    """Return the mean loss per row at the temperature that suits best, so that confidence is no matter.
+
+    NaN when there are no rows.
+    """
+    if not len(targets):
+        return float("nan")
     temperature = fit_temperature(logits, targets, task)
-    return total_loss(logits / temperature, targets, task) / max(len(targets), 1)
+    return total_loss(logits / temperature, targets, task) / len(targets)
 
 
 def _shares(counts: NDArray[np.integer], added: int) -> tuple[float, ...]:

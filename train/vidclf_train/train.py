@@ -18,13 +18,14 @@ from vidclf_train.calibrate import Bars, cross_calibrated, fit_bars, fit_tempera
 from vidclf_train.dataset import usable_rows
 from vidclf_train.device import choose_training_device
 from vidclf_train.fitted import Fitted, HeldOut
-from vidclf_train.heads import HeadTraining, TrainedHead, held_out_rows
+from vidclf_train.heads import HeadTraining, TrainedHead
 from vidclf_train.model import Ensemble
-from vidclf_train.plan import Numbers, Plan, make_plan
+from vidclf_train.plan import Numbers, Plan, blind_spots, held_out_rows, make_plan
 from vidclf_train.recipe import Recipe
 from vidclf_train.selection import choose_weights
 
 _TEST_ROWS = 4096
+_CALIBRATION_PARTS = 5
 
 Progress = Callable[[str, int, int], None]
 """Told what is being trained, how many parts of it are done, and how many there are."""
@@ -75,7 +76,7 @@ def train_classifier(
         heads.append(training.train(head, number, on_step))
     weights = _weights(dataset, plan, heads)
     model, bars, held_out = _calibrate(dataset, plan, heads, weights)
-    notes += tuple(dict.fromkeys(note for each in heads for note in each.notes))
+    notes += blind_spots(dataset, plan) + tuple(dict.fromkeys(note for each in heads for note in each.notes))
     report = {
         "recipe": recipe.name,
         "split": plan.description,
@@ -114,8 +115,7 @@ def _calibrate(
     targets = dataset.targets[rows]
     logits = mix_logits([each.held_out for each in heads], weights, dataset.task)
     temperature = fit_temperature(logits, targets, dataset.task)
-    folds = np.repeat(np.arange(len(plan.folds)), [len(fold.held_out) for fold in plan.folds])
-    probabilities = cross_calibrated(logits, targets, folds, dataset.task)
+    probabilities = cross_calibrated(logits, targets, _calibration_parts(dataset, plan), dataset.task)
     bars = fit_bars(probabilities, targets, dataset.labels, dataset.task)
     members = [
         (member, weight / len(each.members))
@@ -133,6 +133,14 @@ def _calibrate(
     )
     order = np.argsort(rows, kind="stable")
     return model.eval(), bars, HeldOut(rows[order], probabilities[order])
+
+
+def _calibration_parts(dataset: Dataset, plan: Plan) -> NDArray[np.int64]:
+    """Return the part of each held-out row whose temperature comes from the others: its fold, if several."""
+    if len(plan.folds) > 1:
+        return np.repeat(np.arange(len(plan.folds)), [len(fold.held_out) for fold in plan.folds])
+    groups = [dataset.groups[row] for row in held_out_rows(plan)]
+    return np.unique(groups, return_inverse=True)[1] % _CALIBRATION_PARTS
 
 
 def _test(dataset: Dataset, model: Ensemble, rows: Numbers) -> HeldOut | None:

@@ -114,6 +114,14 @@ def empty_rows(dataset: Dataset) -> NDArray[np.int64]:
     is_empty = np.ones(len(dataset), bool)
     for begin in range(0, len(dataset), step):
         rows = slice(begin, begin + step)
-        for table in dataset.vectors.values():
-            is_empty[rows] &= ~np.asarray(table[rows]).any(axis=1)
+        for space, table in dataset.vectors.items():
+            values = np.asarray(table[rows])
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if bad.size:
+                raise UsageError(
+                    f"The vector of {dataset.ids[begin + int(bad[0])]} in {space!r} holds numbers that are "
+                    "not finite.",
+                    "Leave such rows out, or embed them again.",
+                )
+            is_empty[rows] &= ~values.any(axis=1)
     return np.flatnonzero(is_empty)
