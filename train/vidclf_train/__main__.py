@@ -10,6 +10,7 @@ import click
 from vidclf_cli.errors import VidclfError
 
 COMMANDS = {
+    "ablate": "vidclf_train.ablate.command:ablate",
     "baselines": "vidclf_train.baselines.command:baselines",
     "encoders": "vidclf_train.encoders:encoders",
     "pack": "vidclf_train.pack:pack",

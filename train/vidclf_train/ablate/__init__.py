@@ -1,0 +1,1 @@
+"""The paper's ablations, repeated with several seeds on a dataset that has its splits."""
