@@ -43,17 +43,16 @@ def paired_difference(of: Sequence[float], reference: Sequence[float]) -> Differ
 def describe_data(dataset: Dataset) -> str:
     """Return what the columns are measured on."""
     assert dataset.splits is not None
-    counts = {split: int((dataset.splits == split).sum()) for split in Split}
+    train, validation, test, rest = (int((dataset.splits == split).sum()) for split in Split)
     frequent = frequent_labels(dataset)
     rare = [label for label, often in zip(dataset.labels, frequent, strict=True) if not often]
-    large = counts[Split.TEST] + counts[Split.REST]
     without = f"without {', '.join(rare)}" if rare else "all"
     return f"""\
-{counts[Split.TRAIN]:,} videos train. Seed 0 has the data's own split; the others redraw it, each label with as many.
-valid.     accuracy on {counts[Split.VALIDATION]} validation videos, by which epochs are chosen (the paper's figure);
+{train:,} videos train. Seed 0 has the data's own split; the others redraw it, each label with as many.
+valid.     accuracy on {validation} validation videos, by which epochs are chosen (the paper's figure);
            `auto` predicts them by cross-validation
-test       accuracy on {counts[Split.TEST]} videos that nothing is chosen by
-large      balanced accuracy on {large:,} videos that nothing is chosen by
+test       accuracy on {test} videos that nothing is chosen by
+large      balanced accuracy on {test + rest:,} videos that nothing is chosen by
 frequent   the same for labels with at least {RARE_COUNT} videos ({without})
 difference to the reference row, seed by seed: mean and 95 % t-interval
 ECE        15 bins; held: rows held out, by cross-fitting; large: as it is; weighted: large, its labels
