@@ -71,8 +71,8 @@ def fit_network(
 ) -> FittedNetwork:
     """Train a network on the concatenated unit vectors of all spaces of the dataset.
 
-    The same arguments give the same weights on the same machine, also when a run was killed and goes on from
-    its checkpoint.
+    The same arguments give the same weights on the same machine with the same number of threads (sums are
+    rounded in another order otherwise), also when a run was killed and goes on from its checkpoint.
 
     Args:
         dataset: In memory or in a file.
