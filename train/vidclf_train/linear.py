@@ -15,8 +15,9 @@ from vidclf_train.batches import Batches
 
 _BATCH_ROWS = 4096
 _STEP_COUNT = 60
-_CHANGE = 1e-5
-"""Fitting ends when a step changes the mean loss by less; predictions then differ in the fourth digit."""
+_CHANGE = 1e-7
+"""Fitting ends when a step changes the mean loss by less. On 1,166 rows of YouTube-8M probabilities are then
+within 0.002 of the optimum; 1e-5 takes 1.3 s instead of 2.3 s, and is 0.03 off for the weakest penalty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,15 @@ def _minimise(problem: LinearProblem, layer: nn.Linear, l2: float) -> None:
             part = _loss(layer(inputs), targets, problem.task) / count
             part.backward()  # type: ignore[no-untyped-call]  # The same.
             total = total + part.detach()
+        # The line search would go on, and end with an error of torch's own.
+        if not bool(torch.isfinite(total)):
+            raise VidclfError(
+                "Training of the linear head failed: its loss is no number.",
+                "Give larger values of `l2` in the recipe.",
+            )
         return total
 
-    first = optimiser.step(evaluate)  # type: ignore[no-untyped-call]  # The same.
-    # `step` returns the loss that it began with; what came of it shows in the weights.
-    if not all(bool(torch.isfinite(each).all()) for each in (first, *layer.parameters())):
-        raise VidclfError(
-            "Training of the linear head failed: its loss is no number.",
-            "Give larger values of `l2` in the recipe.",
-        )
+    optimiser.step(evaluate)  # type: ignore[no-untyped-call]  # The same.
 
 
 def _loss(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
