@@ -14,6 +14,7 @@ COMMANDS = {
     "baselines": "vidclf_train.baselines.command:baselines",
     "encoders": "vidclf_train.encoders:encoders",
     "pack": "vidclf_train.pack:pack",
+    "real-clips": "vidclf_train.clips_report:real_clips",
     "topics": "vidclf_train.topics:topics",
     "youtube8m": "vidclf_train.youtube8m.command:youtube8m",
     "zero-shot": "vidclf_train.zero_shot_report:zero_shot",
