@@ -81,7 +81,7 @@ def test_streamed_rows_give_the_weights_of_rows_in_memory() -> None:
     )
 
 
-def test_nothing_is_random_and_nothing_asks_for_gradients_of_the_caller() -> None:
+def test_nothing_is_random() -> None:
     dataset = clusters(30)
     torch.manual_seed(1)
     (one,) = fit_linear(problem_of(dataset), [0.1])
