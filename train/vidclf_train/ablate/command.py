@@ -25,18 +25,18 @@ _Task = tuple[Configuration, int]
 @click.option("--table", "names", multiple=True, type=click.Choice([*TABLE_NAMES, "all"]), default=("all",),
               help="Which comparison; may be repeated.  [default: all]")  # fmt: skip
 @click.option("--space", "spaces", multiple=True, metavar="ID", help="Use this space only; may be repeated.")
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True,
-              help="Each draws a split and weights of its own.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1),
+              help="Each draws a split and weights of its own.  [default: 5, with --quick 1]")  # fmt: skip
 @click.option("--json", "json_path", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Keep every finished run here: the same command goes on where it was.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--quick", is_flag=True, help="1 seed, 3 epochs: does it run? (no figures to quote)")
+@click.option("--quick", is_flag=True, help="3 epochs: does it run? (no figures to quote)")
 def ablate(
     data: Path,
     names: tuple[str, ...],
     spaces: tuple[str, ...],
-    seeds: int,
+    seeds: int | None,
     json_path: Path | None,
     jobs: int,
     device: str,
@@ -47,7 +47,7 @@ def ablate(
     DATASET.h5 is a packed file with splits, as `youtube8m build` makes it. A run that FILE holds already is
     not repeated, as long as data, recipe, seed, device and versions are the same.
     """
-    seed_count = 1 if quick else seeds
+    seed_count = seeds or (1 if quick else 5)
     chosen = [name for name in TABLE_NAMES if "all" in names or name in names]
     with open_dataset(data) as stored:
         dataset = stored.of_spaces(spaces or tuple(stored.vectors))

@@ -33,7 +33,7 @@ class Outcome:
         validation_accuracy: On the validation videos, by which epochs are chosen: the paper's figure.
         test_accuracy: On as few videos, which nothing was chosen by.
         balanced_accuracy: On the large test set: mean recall of all labels.
-        frequent_accuracy: The same without the rare labels.
+        frequent_accuracy: The same without the rare labels; None where all are rare.
         recalls: Of each label on the large test set.
         held_out_error: Expected calibration error on the held-out rows.
         large_error: On the large test set, whose labels are not as frequent as those trained on.
@@ -45,7 +45,7 @@ class Outcome:
     validation_accuracy: float
     test_accuracy: float
     balanced_accuracy: float
-    frequent_accuracy: float
+    frequent_accuracy: float | None
     recalls: Mapping[str, float]
     held_out_error: float
     large_error: float
@@ -107,11 +107,12 @@ def run(path: Path, configuration: Configuration, seed: int, device: str) -> Out
     large = dataset.targets[fitted.test.rows]
     held_out = dataset.targets[fitted.held_out.rows]
     recalls = _recalls(fitted.test.probabilities, large, len(dataset.labels))
+    frequent = frequent_labels(dataset) & np.isfinite(recalls)
     return Outcome(
         validation_accuracy=_accuracy_of(Split.VALIDATION, fitted.held_out, dataset),
         test_accuracy=_accuracy_of(Split.TEST, fitted.test, dataset),
         balanced_accuracy=float(np.nanmean(recalls)),
-        frequent_accuracy=float(np.nanmean(recalls[frequent_labels(dataset)])),
+        frequent_accuracy=float(np.nanmean(recalls[frequent])) if frequent.any() else None,
         recalls={
             label: float(recall)
             for label, recall in zip(dataset.labels, recalls, strict=True)

@@ -99,7 +99,8 @@ def _cells(row: Row, outcomes: Mapping[str, Outcomes]) -> tuple[str, ...]:
     )
 
 
-def _spread(shares: Sequence[float]) -> str:
+def _spread(figures: Sequence[float | None]) -> str:
+    shares = [each for each in figures if each is not None]
     if not shares:
         return "-"
     mean = f"{100 * statistics.fmean(shares):.1f}"
@@ -110,11 +111,9 @@ def _difference(outcomes: Outcomes, reference: Outcomes | None, figure: str) -> 
     if reference is None:
         return ""
     seeds = sorted(outcomes.keys() & reference.keys())
-    if not seeds:
+    pairs = [(getattr(outcomes[seed], figure), getattr(reference[seed], figure)) for seed in seeds]
+    if not pairs or None in pairs[0]:
         return "-"
-    found = paired_difference(
-        [getattr(outcomes[seed], figure) for seed in seeds],
-        [getattr(reference[seed], figure) for seed in seeds],
-    )
+    found = paired_difference(*zip(*pairs, strict=True))
     width = "" if math.isnan(found.half_width) else f" ± {100 * found.half_width:.1f}"
     return f"{100 * found.mean:+.1f}{width}"
