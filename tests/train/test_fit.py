@@ -176,7 +176,7 @@ def test_a_finished_training_returns_at_once(tmp_path: Path, monkeypatch: pytest
     again = train(checkpoint=tmp_path / "network.pt")
     assert are_equal(first, again)
     assert again.curve == first.curve
-    assert again.seconds >= first.seconds
+    assert again.seconds > first.seconds / 2  # Those before the last checkpoint was written count.
 
 
 def test_short_epochs_do_not_write_a_checkpoint_each(tmp_path: Path) -> None:
