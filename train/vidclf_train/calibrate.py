@@ -155,8 +155,6 @@ def _majority_bars(
     bars = {}
     for number, label in enumerate(labels):
         chosen = guesses == number
-        if not chosen.any():
-            continue
         excess = (probabilities[chosen, number] - (targets[chosen] == number)).sum()
         shift = float(excess / (chosen.sum() + _PSEUDO_ROWS))
         bars[label] = round(float(np.clip(SINGLE_BAR + shift, *_BAR_RANGE)), 3)

@@ -129,14 +129,20 @@ class HeadTraining:
         folds = list(self._plan.folds)
         if self._plan.final is not None:
             folds.append(Fold(self._plan.final, np.empty(0, np.int64)))
+        used = scaled(head, max(len(fold.train) for fold in folds))
         networks, curves, logits = [], [], []
         notes: list[str] = []
+        if used != head:
+            notes.append(
+                f"With so many rows {head.kind} trains for {used.epochs} epochs in minibatches of "
+                f"{used.batch_size}; the recipe says {head.epochs} and {head.batch_size}."
+            )
         for place, fold in enumerate(folds):
             fitted = fit_network(
                 self._dataset,
                 fold.train,
                 fold.held_out,
-                scaled(head, len(fold.train)),
+                used,
                 self._seed + place,
                 self._device,
                 self._checkpoint(number, place),
@@ -148,7 +154,7 @@ class HeadTraining:
                 curves.append(replace(fitted.curve, name=f"{head.kind}, fold {place + 1}"))
             on_step(place + 1, len(folds))
         held_out = np.concatenate([np.empty((0, len(self._dataset.labels)), np.float32), *logits])
-        report = {**asdict(head), "held_out_loss": _rounded(self._loss(held_out))}
+        report = {**asdict(used), "held_out_loss": _rounded(self._loss(held_out))}
         member = networks[-1]
         return TrainedHead(head.kind, held_out, (member,), tuple(curves), report, tuple(notes))
 
@@ -172,7 +178,7 @@ def scaled(head: NetworkHead, row_count: int) -> NetworkHead:
     """Return the head with fewer epochs and larger minibatches where there are very many rows."""
     if row_count <= _MANY_ROWS:
         return head
-    epochs = max(_LEAST_EPOCHS, min(head.epochs, round(_MOST_ROWS_SEEN / row_count)))
+    epochs = min(head.epochs, max(_LEAST_EPOCHS, round(_MOST_ROWS_SEEN / row_count)))
     return replace(
         head,
         epochs=epochs,
