@@ -156,6 +156,8 @@ def test_every_part_has_a_checkpoint_of_its_own_and_goes_on_from_it(tmp_path: Pa
 def test_a_network_sees_very_many_rows_fewer_times_in_larger_minibatches() -> None:
     head = replace(WIDE, epochs=20, batch_size=8, warmup_epochs=1.0)
     assert scaled(head, 20_000) == head
+    few = replace(head, least_steps=100, batch_size=10, epochs=3)
+    assert [scaled(few, count).epochs for count in (5, 95, 101, 1000)] == [100, 10, 10, 3]
     assert scaled(head, 20_001) == replace(head, batch_size=256)
     assert scaled(head, 500_000) == replace(head, batch_size=256, epochs=4, warmup_epochs=0.4)
     assert scaled(head, 50_000_000) == replace(head, batch_size=256, epochs=2, warmup_epochs=0.2)

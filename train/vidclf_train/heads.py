@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vidclf_cli.dataset import Dataset
-from vidclf_train.batches import make_batches
+from vidclf_train.batches import batch_sizes, make_batches
 from vidclf_train.device import TrainingDevice
 from vidclf_train.fit import fit_network, predict_logits
 from vidclf_train.fitted import Curve
@@ -175,9 +175,10 @@ def _rounded(loss: float) -> float | None:
 
 
 def scaled(head: NetworkHead, row_count: int) -> NetworkHead:
-    """Return the head with fewer epochs and larger minibatches where there are very many rows."""
+    """Return the head with more epochs for few rows, fewer and larger minibatches for very many."""
     if row_count <= _MANY_ROWS:
-        return head
+        steps = len(batch_sizes(row_count, head.batch_size))
+        return replace(head, epochs=max(head.epochs, -(-head.least_steps // max(steps, 1))))
     epochs = min(head.epochs, max(_LEAST_EPOCHS, round(_MOST_ROWS_SEEN / row_count)))
     return replace(
         head,

@@ -29,6 +29,7 @@ class NetworkHead:
         class_balanced: Every label weighs the same, instead of every row.
         batch_size: Rows of a minibatch.
         epochs: Passes over the training rows.
+        least_steps: Few rows are passed over more often, until so many minibatches were seen.
         warmup_epochs: During which the learning rate rises from 0 to its peak, step by step.
         peak_learning_rate: After the warm-up.
         final_learning_rate: Where the cosine ends.
@@ -48,6 +49,7 @@ class NetworkHead:
     class_balanced: bool = False
     batch_size: int = 8
     epochs: int = 20
+    least_steps: int = 0
     warmup_epochs: float = 1.0
     peak_learning_rate: float = 1e-4
     final_learning_rate: float = 1e-6
@@ -178,6 +180,7 @@ def _network_head(table: _Table, kind: NetworkKind) -> NetworkHead:
         class_balanced=table.flag("class_balanced", default=False),
         batch_size=table.count("batch_size", 8, 2, 1 << 20),
         epochs=table.count("epochs", 20, 1, 100_000),
+        least_steps=table.count("least_steps", 0, 0, 1 << 30),
         warmup_epochs=table.number("warmup_epochs", 1, 0, 100_000),
         peak_learning_rate=table.number("peak_learning_rate", 1e-4, 1e-12, 1e3),
         final_learning_rate=table.number("final_learning_rate", 1e-6, 0, 1e3),
