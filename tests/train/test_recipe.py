@@ -38,6 +38,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
         "class_balanced": False,
         "batch_size": 8,
         "epochs": 20,
+        "least_steps": 0,
         "warmup_epochs": 1.0,
         "peak_learning_rate": 1e-4,
         "final_learning_rate": 1e-6,
