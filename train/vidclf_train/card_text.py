@@ -95,7 +95,12 @@ def _data(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
     if data["failed"]:
         lines += ["", f"{count_text(data['failed'], 'video')} could not be read and took no part."]
     if data["notes"]:
-        lines += ["", "Left out, or odd:", "", *(f"- {_sentence(note)}" for note in data["notes"])]
+        lines += [
+            "",
+            "Left out, odd, or otherwise worth knowing:",
+            "",
+            *(f"- {_sentence(note)}" for note in data["notes"]),
+        ]
     if UMAP in pictures:
         lines += ["", _picture("the embeddings, coloured by label", pictures[UMAP])]
     return "\n".join(lines)
