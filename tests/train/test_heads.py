@@ -165,6 +165,14 @@ def test_a_network_sees_very_many_rows_fewer_times_in_larger_minibatches() -> No
     assert scaled(replace(head, epochs=1), 50_000_000).epochs == 1
 
 
+def test_a_network_sees_few_rows_often_enough_and_paper_recipes_as_often_as_they_say() -> None:
+    head = replace(WIDE, least_steps=150, epochs=12, batch_size=96)
+    assert scaled(head, 60) == replace(head, epochs=150)
+    assert scaled(head, 400) == replace(head, epochs=30)
+    assert scaled(head, 2000) == head
+    assert scaled(replace(head, least_steps=0), 60).epochs == 12
+
+
 def test_where_a_recipe_is_scaled_the_report_has_what_was_done_and_it_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

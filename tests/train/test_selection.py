@@ -51,6 +51,16 @@ def test_a_copy_adds_nothing_so_the_first_is_taken_alone() -> None:
     assert choose_weights([one, one.copy()], targets, "single") == (1.0, 0.0)
 
 
+def test_a_mix_that_gains_next_to_nothing_is_not_worth_a_second_head() -> None:
+    (one,), targets = heads(0.5)
+    random = np.random.default_rng(1)
+    logits = [one + 0.1 * random.standard_normal(one.shape) for _ in range(2)]
+    half = calibrated_loss(mix_logits(logits, (0.5, 0.5), "single"), targets, "single")
+    gain = 1 - half / min(calibrated_loss(each, targets, "single") for each in logits)
+    assert 1e-4 < gain < 1e-3
+    assert choose_weights(logits, targets, "single") == (1.0, 0.0)
+
+
 def test_how_confident_a_head_is_does_not_matter() -> None:
     logits, targets = heads(1.5, 0.5)
     assert calibrated_loss(logits[0] * 4, targets, "single") == pytest.approx(

@@ -24,6 +24,9 @@ SINGLE_BAR = 0.5
 
 _PSEUDO_ROWS = 10.0
 _BAR_RANGE = (0.2, 0.9)
+"""A bar outside of it rests on the chance of a few rows, and would give a label always or never."""
+
+_LEAST_F1_BAR = 0.05
 _LEAST_POSITIVES = 5
 
 
@@ -182,4 +185,4 @@ def _best_f1_bar(probabilities: NDArray[np.float32], truth: NDArray[np.bool_]) -
     f1[:-1][scores[:-1] == scores[1:]] = -1  # Equal probabilities are given together, or not at all.
     best = int(f1.argmax())
     below = scores[best + 1] if best + 1 < len(scores) else 0.0
-    return round(float(np.clip((scores[best] + below) / 2, 0.05, _BAR_RANGE[1])), 3)
+    return round(float(np.clip((scores[best] + below) / 2, _LEAST_F1_BAR, _BAR_RANGE[1])), 3)

@@ -129,10 +129,11 @@ class HeadTraining:
         folds = list(self._plan.folds)
         if self._plan.final is not None:
             folds.append(Fold(self._plan.final, np.empty(0, np.int64)))
-        used = scaled(head, max(len(fold.train) for fold in folds))
+        row_count = max(len(fold.train) for fold in folds)
+        used = scaled(head, row_count)
         networks, curves, logits = [], [], []
         notes: list[str] = []
-        if used != head:
+        if row_count > _MANY_ROWS and used != head:
             notes.append(
                 f"With so many rows {head.kind} trains for {used.epochs} epochs in minibatches of "
                 f"{used.batch_size}; the recipe says {head.epochs} and {head.batch_size}."
