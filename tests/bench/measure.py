@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.bench import clips, command, memory, readers, timesformer
+from tests.bench import clips, command, memory, readers, timesformer, training
 from tests.bench.table import Row, Target
 
 MEGABYTE = 1e6
@@ -25,6 +25,8 @@ class Plan:
         small_count: Videos in the small library whose memory is watched.
         large_count: Videos in the large one, also of the warm run.
         repeats: Cold runs per figure; their median counts.
+        train_count: Vectors that a classifier is trained on.
+        packed_count: Vectors in the smaller packed file, 16 KiB each; above 65,536 it is not read as a whole.
     """
 
     short_count: int = 24
@@ -33,9 +35,19 @@ class Plan:
     small_count: int = 100
     large_count: int = 2000
     repeats: int = 3
+    train_count: int = 1440
+    packed_count: int = 73_000
 
 
-QUICK = Plan(short_count=6, long_count=4, small_count=20, large_count=100, repeats=1)
+QUICK = Plan(
+    short_count=6,
+    long_count=4,
+    small_count=20,
+    large_count=100,
+    repeats=1,
+    train_count=120,
+    packed_count=3000,
+)
 LONG_TIMES = 15
 
 
@@ -66,7 +78,13 @@ def kinds() -> list[clips.Kind]:
 
 def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
     """Return the parts of the table by name."""
-    return {"help": help_rows, "cold": cold_rows, "memory": memory_and_warm_rows, "peers": peer_rows}
+    return {
+        "help": help_rows,
+        "cold": cold_rows,
+        "memory": memory_and_warm_rows,
+        "peers": peer_rows,
+        "training": training_rows,
+    }
 
 
 def help_rows(_bench: Bench) -> Iterator[Row]:
@@ -193,6 +211,44 @@ def peer_rows(bench: Bench) -> Iterator[Row]:
     paths = bench.library(clips.cuts(), bench.plan.short_count)
     whole = command.cold(paths, 1) / len(paths)
     yield Row("  over our whole, 20 s cuts", seconds / whole, "x", None, "time per video, start-up included")
+
+
+def training_rows(bench: Bench) -> Iterator[Row]:
+    """Measure how long training takes, and whether its memory grows with a file that is streamed."""
+    plan = bench.plan
+    if not training.installed():
+        yield Row("train, recipe auto", None, "s", None, f"not installed: {training.INSTALL}")
+        return
+    size = f"{plan.train_count:,} x {training.DIMENSION:,}"
+    for kind, name, limit, repeats in (
+        ("auto", "recipe auto", 15.0, plan.repeats),
+        ("paper", "recipe paper", 110.0, 1),
+        ("linear", "linear head", 2.0, plan.repeats),
+    ):
+        runs = [training.run("seconds", kind, plan.train_count) for _ in range(repeats)]
+        note = f"made clusters, median of {repeats}, accuracy {runs[0]['accuracy']:.2f}; without start-up"
+        seconds = median(each["seconds"] for each in runs)
+        yield Row(f"train, {name}, {size}", seconds, "s", Target("at most", limit), note)
+    yield from _streamed_rows(bench)
+
+
+def _streamed_rows(bench: Bench) -> Iterator[Row]:
+    peaks = []
+    for count in (bench.plan.packed_count, 2 * bench.plan.packed_count):
+        with tempfile.TemporaryDirectory(prefix="vidclf-packed-", dir=bench.work) as folder:
+            path = Path(folder, "rows.h5")
+            training.write_packed(path, count)
+            size = path.stat().st_size
+            run = training.run("memory", path)
+        peaks.append(run["peak_bytes"])
+        note = f"peak RSS; {count:,} vectors, linear and wide head, 1 epoch in {run['seconds']:.0f} s"
+        yield Row(f"train, packed file of {size / 1e9:.2f} GB", peaks[-1] / MEGABYTE, "MB", None, note)
+    is_streamed = bench.plan.packed_count * 4 * training.DIMENSION > training.streamed_bytes()
+    target = Target("at most", 1.1) if is_streamed else None
+    note = (
+        "memory must not grow with a file that is streamed" if is_streamed else "read as a whole: too small"
+    )
+    yield Row("  large over small", peaks[1] / peaks[0], "x", target, note)
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
