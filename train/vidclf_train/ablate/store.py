@@ -18,6 +18,7 @@ from vidclf_cli.errors import OutputError, UsageError
 from vidclf_cli.writers.output import open_output
 from vidclf_train.ablate.outcome import Outcome
 from vidclf_train.ablate.tables import Configuration
+from vidclf_train.recipe import Head
 
 _FORMAT = 1
 
@@ -65,10 +66,15 @@ class RunStore:
                 stream.write("\n")
 
     def _key(self, configuration: Configuration, seed: int) -> str:
-        recipe = asdict(configuration.recipe)
-        for wording in ("name", "description"):
-            del recipe[wording]
-        made_by = {**self._made_of, "spaces": configuration.spaces, "recipe": recipe, "seed": seed}
+        recipe = configuration.recipe
+        made_by = {
+            **self._made_of,
+            "spaces": configuration.spaces,
+            "split_shares": recipe.split_shares,
+            "folds": recipe.folds,
+            "heads": [_settings(head) for head in recipe.heads],
+            "seed": seed,
+        }
         return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -101,6 +107,13 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _settings(head: Head) -> dict[str, Any]:
+    """Return what a head has beside the defaults: a setting that is new changes no run that knows it not."""
+    values = {field.name: getattr(head, field.name) for field in fields(head)}
+    chosen = {field.name: values[field.name] for field in fields(head) if values[field.name] != field.default}
+    return {"type": type(head).__name__, **chosen}
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
