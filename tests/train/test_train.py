@@ -126,7 +126,7 @@ def test_random_labels_are_learnt_by_heart_and_held_out_rows_show_that_it_is_not
     eager = with_networks(recipe, epochs=30, noise=0, modality_dropout=0, keep_best=False)
     fitted = train_classifier(dataset, eager, device="cpu")
     seen = np.setdiff1d(np.arange(120), fitted.held_out.rows) if not recipe.folds else np.arange(120)
-    assert accuracy(predict(fitted.model, dataset, seen), targets[seen]) > 0.9
+    assert accuracy(predict(fitted.model, dataset, seen), targets[seen]) > 0.75
     assert held_out_accuracy(fitted, dataset) < 0.55
     # And nobody is promised more: chance is a third.
     assert fitted.held_out.probabilities.max(axis=1).mean() < 0.6
