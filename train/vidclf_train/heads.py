@@ -108,9 +108,7 @@ class HeadTraining:
         best = int(np.argmin(losses)) if len(tried[0]) else int(np.argmax(head.l2))
         l2 = head.l2[best]
         if self._plan.final is not None:
-            # From the stronger penalties on, as in the folds: the path ends where theirs did.
-            stronger = [each for each in head.l2 if each >= l2]
-            member = self._fit_linear(self._plan.final, stronger)[stronger.index(l2)]
+            (member,) = self._fit_linear(self._plan.final, (l2,))
             on_step(step_count, step_count)
         else:
             member = layers[0][best]
@@ -120,7 +118,7 @@ class HeadTraining:
         }  # fmt: skip
         return TrainedHead("linear", tried[best], (member,), (), report)
 
-    def _fit_linear(self, rows: Numbers, l2: tuple[float, ...] | list[float]) -> list[nn.Linear]:
+    def _fit_linear(self, rows: Numbers, l2: tuple[float, ...]) -> list[nn.Linear]:
         batches = make_batches(self._dataset, rows, self._device.name)
         problem = LinearProblem(batches, len(self._dataset.labels), self._dataset.task)
         return fit_linear(problem, l2, self._device.name)
