@@ -173,6 +173,21 @@ def test_with_one_validation_part_no_row_calibrates_itself_nor_its_source(
     assert not np.array_equal(said, fitted.held_out.probabilities)
 
 
+@pytest.mark.parametrize(("task", "count"), [("single", 300), ("multi", 200)])
+def test_confidences_of_new_rows_are_about_as_high_as_the_share_that_is_right(task: Task, count: int) -> None:
+    recipe = replace(LINEAR, heads=(LinearHead((1e-3,)),))  # Over-confident by itself.
+    fitted = train_classifier(clusters(count, gap=1.5, task=task), recipe, device="cpu")
+    fresh = clusters(1000, gap=1.5, task=task, seed=1)
+
+    def excess(found: NDArray[np.float32]) -> float:
+        confidence = found.max(axis=1) if task == "single" else np.maximum(found, 1 - found)
+        return float(confidence.mean()) - accuracy(found, fresh.targets)
+
+    assert abs(excess(predict(fitted.model, fresh, np.arange(1000)))) < 0.075
+    fitted.model.temperature = 1.0
+    assert excess(predict(fitted.model, fresh, np.arange(1000))) > 0.09
+
+
 def without(dataset: Dataset, space: str, rows: slice) -> Dataset:
     """Return the data with nothing in some rows of one space."""
     vectors = {name: np.array(table[:]) for name, table in dataset.vectors.items()}
