@@ -171,6 +171,10 @@ def test_a_network_sees_few_rows_often_enough_and_paper_recipes_as_often_as_they
     assert scaled(head, 400) == replace(head, epochs=30)
     assert scaled(head, 2000) == head
     assert scaled(replace(head, least_steps=0), 60).epochs == 12
+    # That is what the recipe says, and no news.
+    trained, _ = train(clusters(60), plan_of(clusters(60)), replace(WIDE, least_steps=16))
+    assert trained.report["epochs"] == 4
+    assert trained.notes == ()
 
 
 def test_where_a_recipe_is_scaled_the_report_has_what_was_done_and_it_is_said(

@@ -236,7 +236,8 @@ def test_numbers_that_are_not_finite_are_refused_by_row_and_space(recipe: Recipe
 
 @RECIPES
 def test_the_seed_decides_every_bit(recipe: Recipe) -> None:
-    dataset = clusters(60)
+    # Where the data says what rows are for, the seed still decides how networks begin.
+    dataset = clusters(60, splits=np.repeat([Split.TRAIN, Split.VALIDATION], [48, 12]).astype(np.uint8))
     one = train_classifier(dataset, recipe, seed=4, device="cpu")
     torch.manual_seed(12)
     assert are_equal(one, train_classifier(dataset, recipe, seed=4, device="cpu"))
