@@ -105,6 +105,8 @@ def test_an_interrupted_ablation_goes_on_where_it_was(
     first = Counting(monkeypatch, stop_after=3)
     assert _ablate(*arguments).exit_code != 0
     assert first.seeds == [0, 0, 1]
+    so_far = _ablate(*arguments, "--known")
+    assert (_row(so_far.stdout, "visual")[-1], _row(so_far.stdout, "+ audio")[-1]) == ("2", "1")
     first.stop_after = None
     done = _ablate(*arguments)
     assert first.seeds == [0, 0, 1, 1]

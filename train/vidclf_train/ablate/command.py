@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -31,6 +32,7 @@ _Task = tuple[Configuration, int]
               help="Keep every finished run here: the same command goes on where it was.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--known", "only_known", is_flag=True, help="Run nothing: print what FILE holds so far.")
 @click.option("--quick", is_flag=True, help="3 epochs: does it run? (no figures to quote)")
 def ablate(
     data: Path,
@@ -40,6 +42,7 @@ def ablate(
     json_path: Path | None,
     jobs: int,
     device: str,
+    only_known: bool,
     quick: bool,
 ) -> None:
     """Train what the paper compares, and print it beside the paper's numbers.
@@ -54,9 +57,10 @@ def ablate(
         check_dataset(dataset, seed_count)
         tables = make_tables(tuple(dataset.vectors), chosen, quick=quick)
         described = describe_data(dataset)
-    with locked(json_path):
+    with nullcontext() if only_known else locked(json_path):
         store = RunStore(json_path, file_digest(data), device)
-        _run_missing(data, tables, range(seed_count), store, jobs, device)
+        if not only_known:
+            _run_missing(data, tables, range(seed_count), store, jobs, device)
     click.echo("QUICK: 3 epochs, no figures to quote\n" if quick else "", nl=quick)
     click.echo(described)
     for table in tables:
