@@ -33,7 +33,7 @@ _LABELS = tuple(f"label {number}" for number in range(10))
 _GAP = 4.5
 """Length of the clusters' centres, the noise being 1 in every direction: about 3 of 4 are told apart."""
 
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS, _VALIDATION_ROWS = 4096, 1024
 
 
 def installed() -> bool:
@@ -57,7 +57,7 @@ def streamed_bytes() -> int:
 
 
 def write_packed(path: Path, row_count: int) -> None:
-    """Write a packed file of clusters; a small part of it is for validation."""
+    """Write a packed file of clusters; as many of them are for validation whatever its size."""
     import numpy as np
 
     from vidclf_cli.dataset import Split, write_dataset
@@ -67,7 +67,8 @@ def write_packed(path: Path, row_count: int) -> None:
             targets, vectors = _clusters(min(_BLOCK_ROWS, row_count - begin), seed=begin)
             names = [str(begin + number) for number in range(len(targets))]
             splits = np.full(len(targets), Split.TRAIN, np.uint8)
-            splits[::64] = Split.VALIDATION
+            if not begin:
+                splits[:_VALIDATION_ROWS] = Split.VALIDATION
             writer.append(vectors, targets, names, names, splits)
 
 
