@@ -277,6 +277,26 @@ def test_an_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.90 <= held / 200 <= 0.99
 
 
+@pytest.mark.parametrize(
+    ("row_count", "group_size", "end"), [(6, 1, 0.541), (60, 10, 0.541), (1200, 1, 0.997)]
+)
+def test_a_few_rows_that_are_all_right_do_not_promise_that_all_are(
+    row_count: int, group_size: int, end: float
+) -> None:
+    targets = np.arange(row_count, dtype=np.int32) % 2
+    right = np.where(targets[:, None] == [0, 1], 0.9, 0.1)
+    groups = np.arange(row_count) // group_size
+    for scores, low, high in ((right, end, 1.0), (1 - right, 0.0, 1 - end)):
+        figures = measure(scores, targets, "single", groups).figures
+        for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+            assert (figures[name].low, figures[name].high) == pytest.approx((low, high), abs=6e-4)
+
+
+def test_two_models_that_are_always_alike_differ_by_nothing() -> None:
+    found = bootstrap_interval(lambda rows: float(np.zeros(9)[rows].mean()), np.arange(9))
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
 def test_one_source_has_no_interval() -> None:
     found = measure([[0.9, 0.1], [0.2, 0.8]], np.array([0, 0]), "single", ["a", "a"])
     assert found.figures["accuracy"].to_dict() == {"value": 0.5, "low": None, "high": None}

@@ -159,7 +159,7 @@ def _single_figures(scores: Floats, truth: Targets, resampling: Resampling) -> d
     correct = resampling.sums_of(resampling.units[right], best[right], count)
     samples, all_rows = Tallies(support, given, correct), tallies(scores, truth)
     return {
-        name: resampling.interval(float(getattr(all_rows, name)), getattr(samples, name))
+        name: resampling.interval_of_share(float(getattr(all_rows, name)), getattr(samples, name))
         for name in ("accuracy", "balanced_accuracy", "macro_f1")
     }
 
@@ -173,8 +173,8 @@ def _multi_figures(
     return {
         "mean_average_precision": _mean_average_precision(scores, has, support, resampling),
         "global_average_precision": _global_average_precision(scores, truth, support, resampling),
-        "micro_f1": resampling.interval(float(all_rows.micro_f1), samples.micro_f1),
-        "macro_f1": resampling.interval(float(all_rows.macro_f1), samples.macro_f1),
+        "micro_f1": resampling.interval_of_share(float(all_rows.micro_f1), samples.micro_f1),
+        "macro_f1": resampling.interval_of_share(float(all_rows.macro_f1), samples.macro_f1),
     }
 
 
@@ -199,7 +199,7 @@ def _mean_average_precision(
         sums += np.nan_to_num(drawn)
         counts += np.isfinite(drawn)
     with np.errstate(invalid="ignore"):
-        return resampling.interval(value, sums / counts)
+        return resampling.interval_of_share(value, sums / counts)
 
 
 def _global_average_precision(
@@ -208,4 +208,4 @@ def _global_average_precision(
     rows, confidence, correct = top_entries(scores, truth)
     ranked = Ranked.of(confidence, correct, int(np.count_nonzero(truth)))
     drawn = ranked.samples(resampling, resampling.units[rows], correct, support.sum(axis=1))
-    return resampling.interval(ranked.average_precision, drawn)
+    return resampling.interval_of_share(ranked.average_precision, drawn)
