@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vidclf_cli.errors import VidclfError
+from vidclf_cli.errors import UsageError, VidclfError
 
 COMMANDS = {
     "ablate": "vidclf_train.ablate.command:ablate",
@@ -30,12 +30,26 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module; None for a name that is no command."""
+        """Import the command's module; None for a name that is no command.
+
+        Raises:
+            UsageError: A package of the extra `train` is not installed.
+        """
         del ctx
         if cmd_name not in COMMANDS:
             return None
         module_name, _, function_name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module_name), function_name)
+        try:
+            module = import_module(module_name)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if not missing or missing.startswith("vidclf"):
+                raise
+            raise UsageError(
+                f"`{cmd_name}` needs {missing}, which is not installed.",
+                "Install the extra: `pip install 'vidclf[train]'`.",
+            ) from error
+        command: click.Command = getattr(module, function_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
