@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tests.train.clusters import clusters
 from vidclf_cli.dataset import Dataset
+from vidclf_cli.errors import OutputError
 from vidclf_train import heads
 from vidclf_train.batches import make_batches
 from vidclf_train.device import choose_training_device
@@ -140,6 +141,15 @@ def test_the_report_is_json_and_has_the_settings(head: Head) -> None:
     report = json.loads(json.dumps(dict(trained.report), allow_nan=False))
     assert 0 < report["held_out_loss"] < 1.2
     assert report["kind"] == trained.name == getattr(head, "kind", "linear")
+
+
+def test_a_folder_for_checkpoints_that_cannot_be_made_is_said_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    dataset = clusters(30)
+    with pytest.raises(OutputError, match=r"file/state cannot be written .* keep checkpoints elsewhere"):
+        train(dataset, plan_of(dataset), WIDE, tmp_path / "file" / "state")
 
 
 def test_every_part_has_a_checkpoint_of_its_own_and_goes_on_from_it(tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ class Checkpoint:
     seconds: float
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of checkpoints before a long training, not in the middle of it.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
 def save_checkpoint(path: Path, made_by: Mapping[str, str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint; an older one stays until the new one is whole.
 
@@ -73,10 +85,7 @@ def save_checkpoint(path: Path, made_by: Mapping[str, str], checkpoint: Checkpoi
         torch.save({"format": _FORMAT, "made_by": dict(made_by), "state": fields}, temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError when the disk is full.
-        raise OutputError(
-            f"The checkpoint {path} cannot be written ({_brief(error)}).",
-            "Free some space, or keep checkpoints elsewhere.",
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -121,6 +130,13 @@ def _read(path: Path, device: str) -> tuple[dict[str, str], Checkpoint]:
         return {"format": str(document["format"])}, Checkpoint(0, {}, {}, {}, {}, 0, 0.0)
     return {str(key): str(value) for key, value in document["made_by"].items()}, Checkpoint(
         **document["state"]
+    )
+
+
+def _unwritable(path: Path, error: Exception) -> OutputError:
+    return OutputError(
+        f"The checkpoint {path} cannot be written ({_brief(error)}).",
+        "Free some space, or keep checkpoints elsewhere.",
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from vidclf_cli.dataset import Dataset
 from vidclf_train.batches import batch_sizes, make_batches
+from vidclf_train.checkpoint import make_folder
 from vidclf_train.device import TrainingDevice
 from vidclf_train.fit import fit_network, predict_logits
 from vidclf_train.fitted import Curve
@@ -160,7 +161,7 @@ class HeadTraining:
     def _checkpoint(self, number: int, place: int) -> Path | None:
         if self._checkpoint_folder is None:
             return None
-        self._checkpoint_folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._checkpoint_folder)
         return self._checkpoint_folder / f"head-{number}-part-{place}.pt"
 
     def _loss(self, logits: NDArray[np.float32]) -> float:
