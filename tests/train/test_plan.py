@@ -196,3 +196,23 @@ def test_labels_without_rows_are_named() -> None:
     (note,) = blind_spots(dataset, plan_of(dataset, FOLDS))
     assert "hardly ever given: label 4, label 5, label 6 and 2 more." in note
     assert blind_spots(clusters(60), plan_of(clusters(60), FOLDS)) == ()
+
+
+@pytest.mark.parametrize("recipe", [FOLDS, PARTS])
+def test_data_that_trains_and_tests_on_one_source_is_taken_at_its_word_and_that_is_said(
+    recipe: Recipe,
+) -> None:
+    splits = marks((Split.TRAIN, 60), (Split.VALIDATION, 20), (Split.TEST, 40))
+    torn = clusters(120, group_size=14, splits=splits)
+    (note,) = blind_spots(torn, plan_of(torn, recipe))
+    assert note.startswith("The data has rows of 1 of the sources both to learn from and to test with")
+    whole = clusters(120, group_size=20, splits=splits)
+    assert blind_spots(whole, plan_of(whole, recipe)) == ()
+
+
+def test_a_label_that_every_row_has_is_named() -> None:
+    targets = clusters(60, task="multi").targets.copy()
+    targets[:, 1] = 1
+    dataset = clusters(60, task="multi", targets=targets)
+    (note,) = blind_spots(dataset, plan_of(dataset, FOLDS))
+    assert note.endswith("nothing tells when one is missing: label 1.")

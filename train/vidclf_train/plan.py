@@ -132,10 +132,11 @@ def held_out_rows(plan: Plan) -> Numbers:
 
 
 def blind_spots(dataset: Dataset, plan: Plan) -> tuple[str, ...]:
-    """Return what a person should know about labels that nothing is learnt or measured of."""
+    """Return what a person should know about what cannot be learnt, or is not measured as it should be."""
     held_out = held_out_rows(plan)
     final = plan.folds[0].train if plan.final is None else plan.final
     learnt = _has_rows(dataset, final)
+    everywhere = _has_all_rows(dataset, final)
     measured = _has_rows(dataset, np.concatenate([held_out, plan.test]))
     notes = []
     if not len(held_out):
@@ -143,6 +144,18 @@ def blind_spots(dataset: Dataset, plan: Plan) -> tuple[str, ...]:
     if not learnt.all():
         names = some_names([dataset.labels[number] for number in np.flatnonzero(~learnt)])
         notes.append(f"Labels without a row to train on are hardly ever given: {names}.")
+    if everywhere.any():
+        names = some_names([dataset.labels[number] for number in np.flatnonzero(everywhere)])
+        notes.append(
+            f"Every row to train on has these labels, so nothing tells when one is missing: {names}."
+        )
+    # Only data that says itself what its rows are for can do this.
+    used = {dataset.groups[row] for row in np.union1d(final, held_out)}
+    if both := used & {dataset.groups[row] for row in plan.test}:
+        notes.append(
+            f"The data has rows of {len(both)} of the sources both to learn from and to test with, so the "
+            f"figures of its test rows are too good: {some_names(sorted(both))}."
+        )
     if measured.any() and (learnt & ~measured).any():
         names = some_names([dataset.labels[number] for number in np.flatnonzero(learnt & ~measured)])
         notes.append(f"No held-out row has these labels, so how well they are found is not known: {names}.")
@@ -159,3 +172,11 @@ def _has_rows(dataset: Dataset, rows: Numbers) -> NDArray[np.bool_]:
     if targets.ndim == 1:
         return np.bincount(targets, minlength=len(dataset.labels)) > 0
     return np.asarray(targets.any(axis=0))
+
+
+def _has_all_rows(dataset: Dataset, rows: Numbers) -> NDArray[np.bool_]:
+    """Return which labels all of these rows have, where a row may have several; shape (labels,)."""
+    targets = dataset.targets[rows]
+    if targets.ndim == 1:
+        return np.zeros(len(dataset.labels), bool)
+    return np.asarray(targets.all(axis=0))
