@@ -264,6 +264,10 @@ def test_tables_of_other_makers_are_read(tmp_path: Path) -> None:
         (replaced("labels", np.frombuffer(b'["a"]', np.uint8)), "at least two labels"),
         (replaced("labels", np.frombuffer(b'["a", "b", 3]', np.uint8)), "its label 3 is no text"),
         (replaced("labels", np.frombuffer(b'["a", "b", "a"]', np.uint8)), "there twice"),
+        (
+            replaced("labels", np.frombuffer(b'["a", "b", "Unknown"]', np.uint8)),
+            "when no label is likely enough",
+        ),
         (replaced("labels", np.frombuffer(b'["a", "b", " "]', np.uint8)), "is empty"),
         (replaced("labels", np.frombuffer(b'["a", "b", "\\n"]', np.uint8)), "is empty"),
         (replaced("labels", np.frombuffer(b'["a", "b", "c\\u0007"]', np.uint8)), "control characters"),

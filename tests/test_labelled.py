@@ -273,6 +273,15 @@ def test_labels_that_are_written_almost_alike_are_said(four: Path) -> None:
     assert "'Dog' and 'dog' are written almost alike, and count as different labels." in labelled.notes
 
 
+def test_two_unicode_forms_of_one_label_are_one_label(four: Path) -> None:
+    composed = unicodedata.normalize("NFC", "café")
+    text = FOUR.replace("a.mp4,cat", f"a.mp4,{composed}")
+    text = text.replace("c.mp4,cat", f"c.mp4,{unicodedata.normalize('NFD', composed)}")
+    labelled = read_labelled(table(four, text))
+    assert labelled.labels == (composed, "dog")
+    assert labelled.notes == ()
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -15,6 +15,9 @@ METADATA_KEY = "vidclf"
 FORMAT_VERSION = 1
 _TEXT_LIMIT = 4_000_000  # Characters; 100,000 labels of 40 characters.
 _LABEL_LIMIT = 500  # Characters of one label.
+UNKNOWN = "unknown"
+"""No label: it is what a row says when no label is likely enough."""
+
 _DAMAGED = "Make it again, or ask whoever made it."
 
 
@@ -105,6 +108,8 @@ def label_problem(label: str) -> str:
     """Return why a text cannot be a label, to be read after `the label ...`; empty when it can."""
     if not label.strip():
         return "is empty"
+    if label.strip().casefold() == UNKNOWN:
+        return "is what vidclf answers when no label is likely enough"
     too_long = len(label) > _LABEL_LIMIT
     return "is too long or has control characters" if too_long or not label.isprintable() else ""
 

@@ -14,14 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidclf_cli.classifier_card import label_problem
+from vidclf_cli.classifier_card import UNKNOWN, label_problem
 from vidclf_cli.errors import UsageError
 from vidclf_cli.label_table import LABEL_SEPARATOR, read_label_table
 from vidclf_cli.labelled_paths import PathFinder
 from vidclf_cli.library import find_folders, find_videos, id_of, order_key
 from vidclf_cli.scoring import Task
 
-UNKNOWN = "unknown"
 _NAMED = 3
 """How many of many a message names."""
 
@@ -158,7 +157,7 @@ class _Collection:
         for row in rows:
             if row.labels:
                 found = finder.find(row.path)
-                labels = tuple(dict.fromkeys(_unquoted(label) for label in row.labels))
+                labels = tuple(dict.fromkeys(label_of(_unquoted(label)) for label in row.labels))
                 place = f"line {row.line}"
                 claims.append(_Claim(place, found.path, found.real, labels, row.group, found.exists))
         return self._merge(claims)
@@ -186,7 +185,7 @@ class _Collection:
         paths += [path for library in libraries for path in library.repeated]
         claims = [self._claim_of(path) for path in paths if path.parent != self._root]
         labelled = {claim.labels[0] for claim in claims}
-        if empty := [each.name for each in folders if _label_of(each.name) not in labelled]:
+        if empty := [each.name for each in folders if label_of(each.name) not in labelled]:
             self._note(f"{_count(len(empty), 'folder')} without a video", empty)
         self._notes += [f"{problem}." for library in libraries for problem in library.problems]
         # The search of the root counted the links to outside as other files.
@@ -203,7 +202,7 @@ class _Collection:
 
     def _claim_of(self, path: Path) -> _Claim:
         relative = path.relative_to(self._root)
-        label = _label_of(relative.parts[0])
+        label = label_of(relative.parts[0])
         if LABEL_SEPARATOR in label:
             raise UsageError(
                 f"The folder {relative.parts[0]!r} of {self._name} cannot be a label: "
@@ -260,13 +259,14 @@ class _Collection:
                 first_places.setdefault(label, claim.place)
         for label, place in first_places.items():
             if problem := label_problem(label):
-                raise UsageError(f"{self._name}: the label {label[:40]!r} ({place}) {problem}.", "Rename it.")
-            if label.casefold() == UNKNOWN:
-                raise UsageError(
-                    f"{self._name}: {label!r} ({place}) cannot be a label: it is what vidclf answers when no "
-                    "label is likely enough.",
+                advice = (
                     "Leave such videos out; if `none of these` is to be a class of its own, "
-                    "call it e.g. `other`.",
+                    "call it e.g. `other`."
+                    if label.casefold() == UNKNOWN
+                    else "Rename it."
+                )
+                raise UsageError(
+                    f"{self._name}: {label[:40]!r} ({place}) cannot be a label: it {problem}.", advice
                 )
         spellings: dict[str, set[str]] = defaultdict(set)
         for label in first_places:
@@ -336,8 +336,9 @@ def _id_below(path: str, root: Path | None) -> str:
     return id_of(path.removeprefix(prefix))
 
 
-def _label_of(folder_name: str) -> str:
-    return unicodedata.normalize("NFC", folder_name).strip()
+def label_of(name: str) -> str:
+    """Return the label that a cell or a folder names: two Unicode forms of one text are one label."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def _leads_inside(path: Path, root: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -89,7 +90,28 @@ def test_a_folder_per_label_is_read_without_a_table(tmp_path: Path) -> None:
     assert dataset.targets.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("name", ["unknown", "a\tb"])
+def test_what_else_lies_in_a_folder_of_vectors_is_said(tmp_path: Path) -> None:
+    for place in ("cat/a.H5", "dog/a.h5"):
+        write_file(tmp_path / place, both(1))
+    for store in list(tmp_path.rglob("store")):
+        shutil.rmtree(store)
+    (tmp_path / "cat" / "notes.txt").touch()
+    dataset, notes = read_individual(tmp_path)
+    assert dataset.ids == ["cat/a.H5", "dog/a.h5"]
+    assert notes == ("Other files passed over (1): cat/notes.txt.",)
+
+
+def test_videos_beside_files_of_vectors_are_not_dropped_in_silence(tmp_path: Path) -> None:
+    for place in ("cat/a.h5", "dog/a.h5"):
+        write_file(tmp_path / place, both(1))
+    (tmp_path / "dog" / "b.MP4").touch()
+    with pytest.raises(
+        UsageError, match=r"both HDF5 files, such as cat/a\.h5, and videos, such as dog/b\.MP4"
+    ):
+        read_individual(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["unknown", "a\tb", "a|b"])
 def test_a_folder_whose_name_is_no_label_is_refused(tmp_path: Path, name: str) -> None:
     for place in (f"{name}/a.h5", "dog/a.h5"):
         write_file(tmp_path / place, both(1))

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from vidclf_cli.classifier_card import label_problem
 from vidclf_cli.dataset import Dataset, empty_rows
 from vidclf_cli.errors import UsageError
-from vidclf_cli.labelled import UNKNOWN, LabelledVideo, LabelledVideos, read_labelled, video_id
+from vidclf_cli.label_table import LABEL_SEPARATOR
+from vidclf_cli.labelled import LabelledVideo, LabelledVideos, label_of, read_labelled, some, video_id
+from vidclf_cli.media.suffixes import SuffixKind, kind_of_suffix, suffix_of
 from vidclf_cli.scoring import Task
 from vidclf_train.vector_file import SUFFIXES, Vector, VectorFile, open_vector_file
 
@@ -210,19 +212,30 @@ def _chosen(file: VectorFile, samplings: Mapping[str, str]) -> dict[str, Vector]
 def _labelled_folder(folder: Path, *, multi: bool) -> LabelledVideos:
     """Read a folder with one sub-folder of HDF5 files per label."""
     videos: list[LabelledVideo] = []
+    names: list[str] = []
     for inner in sorted(each for each in folder.iterdir() if each.is_dir()):
-        files = sorted(each for each in inner.rglob("*") if each.suffix in SUFFIXES and each.is_file())
-        problem = "means that no label is likely enough" if inner.name.casefold() == UNKNOWN else ""
-        if files and (problem := problem or label_problem(inner.name)):
+        files = sorted(each for each in inner.rglob("*") if each.is_file())
+        chosen = [each for each in files if each.suffix.lower() in SUFFIXES]
+        names += (video_id(each, folder) for each in files if each.suffix.lower() not in SUFFIXES)
+        label = label_of(inner.name)
+        problem = "holds `|`, which stands between several labels" if LABEL_SEPARATOR in label else ""
+        if chosen and (problem := problem or label_problem(label)):
             raise UsageError(f"The folder {inner} cannot be a label: its name {problem}.", "Rename it.")
-        videos += (LabelledVideo(path, (inner.name,), video_id(path, folder)) for path in files)
+        videos += (LabelledVideo(path, (label,), video_id(path, folder)) for path in chosen)
+    shown = [name for name in names if kind_of_suffix(suffix_of(name)) is SuffixKind.VIDEO]
+    if shown and videos:
+        raise UsageError(
+            f"{folder} holds both HDF5 files, such as {videos[0].group}, and videos, such as {shown[0]}.",
+            "Keep files of vectors and videos in folders of their own.",
+        )
     labels = tuple(sorted({video.labels[0] for video in videos}))
     if len(labels) < 2:
         raise UsageError(
             f"{folder} has HDF5 files of {len(labels)} label(s), and at least two are needed.", _SHAPE
         )
     task: Task = "multi" if multi else "single"
-    return LabelledVideos(tuple(videos), (), labels, task, folder)
+    notes = (f"Other files passed over ({len(names)}): {some(names)}.",) if names else ()
+    return LabelledVideos(tuple(videos), notes, labels, task, folder)
 
 
 def _targets(
