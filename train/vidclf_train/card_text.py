@@ -22,6 +22,8 @@ FIGURES = {
 }
 """What the headline figures are called, in the order in which they are shown."""
 
+UNMEASURED = "Not measured: there were too few rows, or sources, to hold any of them out."
+
 FEW = 10
 """Videos of a label below which its figures are guesses."""
 
@@ -109,7 +111,7 @@ def _data(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
 def _figures(card: ClassifierCard) -> str:
     parts = [(title, card.metrics[key]) for key, title in _PARTS.items() if key in card.metrics]
     if not parts:
-        return "## How well it does\n\nNot measured: there were too few rows to hold any of them out."
+        return f"## How well it does\n\n{UNMEASURED}"
     rows = [
         [name, *(interval_text(part[key]) for _, part in parts)]
         for key, name in FIGURES.items()

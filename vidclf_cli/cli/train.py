@@ -211,7 +211,7 @@ def _bars() -> Progress:
 
 def _report(taught: Taught) -> Iterator[str]:
     """Yield the lines that a person reads last: how good it is, where it is, what to do with it."""
-    from vidclf_train.card_text import FIGURES, cautions, count_text, evaluated, interval_text
+    from vidclf_train.card_text import FIGURES, UNMEASURED, cautions, count_text, evaluated, interval_text
 
     part = evaluated(taught.card)
     if part:
@@ -231,7 +231,7 @@ def _report(taught: Taught) -> Iterator[str]:
                 "the rest is `unknown`"
             )
     else:
-        yield "Not measured: there were too few rows to hold any of them out."
+        yield UNMEASURED
     for caution in cautions(taught.card):
         yield f"Careful: {caution}"
     if taught.failures:
