@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vidclf_cli.errors import UsageError
 from vidclf_train.clips_report import nested_cross_validation, read_labelled_clips, real_clips
 from vidclf_train.real_clips import WELL_FITTING
 from vidclf_train.recipe import load_recipe
@@ -73,3 +74,13 @@ def test_a_file_without_the_features_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", visual=np.zeros((2, 3)))
     done = CliRunner().invoke(real_clips, ["--clips", str(tmp_path / "other.npz")])
     assert "holds no features of clips" in str(done.exception)
+
+
+def test_a_file_that_is_empty_or_of_unequal_arrays_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.npz").touch()
+    (tmp_path / "cut.npz").write_bytes(_clips(tmp_path / "whole.npz", told_by="label").read_bytes()[:500])
+    arrays = dict(np.load(tmp_path / "whole.npz"))
+    np.savez(tmp_path / "unequal.npz", **{**arrays, "title": arrays["title"][:5]})
+    for name in ("empty", "cut", "unequal"):
+        with pytest.raises(UsageError, match="holds no features of clips"):
+            read_labelled_clips(tmp_path / f"{name}.npz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import click
 import numpy as np
@@ -103,15 +104,20 @@ def read_labelled_clips(path: Path) -> Mapping[str, Dataset]:
         UsageError: The file is no such table.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
             vectors = {alias: data[name].astype(np.float32) for alias, name in _SPACES.items()}
             truths = {name: data[name].astype(str) for name in ("vertical", "category")}
             groups = data["group"].astype(str)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path} holds no features of clips ({error}).",
             "It needs the arrays visual, title, vertical, category and group.",
         ) from error
+    if len(lengths := {len(each) for each in (*vectors.values(), *truths.values(), groups)}) > 1:
+        raise UsageError(
+            f"{path} holds no features of clips (arrays of {' and '.join(map(str, sorted(lengths)))} rows).",
+            "Every array needs one row per clip.",
+        )
     wanted = {
         "verticals that fit well": np.where(
             np.isin(truths["vertical"], WELL_FITTING), truths["vertical"], ""
