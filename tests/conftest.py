@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# Before anything loads torch or an OpenBLAS: `make test` runs one worker per core, and threads of several
+# workers that wait for each other take most of the processor's time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
