@@ -141,6 +141,8 @@ def test_label_vectors_that_cannot_be_used_are_one_line(titles: Path, tmp_path: 
     assert "(3,) labels and vectors of the shape (2, 384)" in refusal(
         labels=list(TITLES), vectors=rows[:2], space=METADATA
     )
+    own = _run(titles, "--space", "local/metadata", "--label-vectors", titles)
+    assert (own.exit_code, "are no zero-shot" in own.output) == (2, True)
     (tmp_path / "text.npz").write_text("no archive")
     result = _run(titles, "--space", "local/metadata", "--label-vectors", tmp_path / "text.npz")
     assert (result.exit_code, "Traceback" in result.output) == (2, False)

@@ -67,6 +67,11 @@ def zero_shot_command(
         raise click.UsageError("Give either --text-embedder or --label-vectors.")
     if templates and label_vectors is not None:
         raise click.UsageError("--template is for --text-embedder: the vectors of a file are made already.")
+    if label_vectors is not None and label_vectors.samefile(path):
+        raise UsageError(
+            f"{path} holds the videos that are measured: labels made of their own vectors are no zero-shot.",
+            "Name a file with vectors of the labels' names.",
+        )
     with open_dataset(path) as dataset:
         found = find_space(dataset, space)
         labels = _labels(dataset, found, text_embedder, label_vectors, templates or (DEFAULT_TEMPLATE,))
