@@ -25,6 +25,7 @@ from vidclf_cli.pipeline.options import RunOptions
 from vidclf_cli.pipeline.run import Job
 from vidclf_cli.records import Result, Status, Video
 from vidclf_cli.scoring import Task
+from vidclf_cli.sources import JoinedSources
 
 _TEXT_BATCH = 64
 _MISSING = Reason(Code.UNREADABLE, "there is no such file")
@@ -182,7 +183,7 @@ class Gathering(Job):
         """Return labels and groups by row; copies of one video have the same."""
         firsts: dict[str, int] = {}
         labels_of = [each.labelled.labels for each in self._readable]
-        sources = _Sources()
+        sources = JoinedSources()
         copies, differing = [], []
         for at, each in enumerate(self._readable):
             first = firsts.setdefault(each.fingerprint, at)
@@ -243,23 +244,6 @@ def _contradiction(first: _Readable, second: _Readable) -> UsageError:
         "Correct a label or delete a copy; if a video may have several labels, ask for a multi-label "
         "classifier.",
     )
-
-
-class _Sources:
-    """Joins sources that share a content: union-find over their names."""
-
-    def __init__(self) -> None:
-        self._parents: dict[str, str] = {}
-
-    def find(self, source: str) -> str:
-        """Return the name that all joined sources share."""
-        while (parent := self._parents.get(source, source)) != source:
-            self._parents[source] = source = self._parents.get(parent, parent)
-        return source
-
-    def unite(self, first: str, second: str) -> None:
-        """Make one source of two."""
-        self._parents[self.find(second)] = self.find(first)
 
 
 def _found(labelled: LabelledVideo, root: Path | None) -> Video:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vidclf_cli.errors import Code, UsageError
 from vidclf_cli.labelled import LabelledVideo, LabelledVideos
 from vidclf_cli.scoring import Task
+from vidclf_cli.sources import JoinedSources
 from vidclf_train.baselines.frame_store import Reading
 from vidclf_train.split import grouped_split
 
@@ -142,19 +143,11 @@ def split_clips(labelled: LabelledVideos, readings: Sequence[Reading], seed: int
 def _joined(groups: list[str], readings: Sequence[Reading]) -> list[str]:
     """Give sources that share a content one name: a copy must not stand on the other side."""
     first: dict[str, str] = {}
-    renamed: dict[str, str] = {}
-
-    def name_of(group: str) -> str:
-        while group in renamed:
-            group = renamed[group]
-        return group
-
+    sources = JoinedSources()
     for group, reading in zip(groups, readings, strict=True):
         if reading.content:
-            one, other = name_of(group), name_of(first.setdefault(reading.content, group))
-            if one != other:
-                renamed[one] = other
-    return [name_of(group) for group in groups]
+            sources.unite(first.setdefault(reading.content, group), group)
+    return [sources.find(group) for group in groups]
 
 
 def _check_copies(videos: Sequence[LabelledVideo], readings: Sequence[Reading]) -> None:
