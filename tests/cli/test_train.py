@@ -111,6 +111,14 @@ def test_what_cannot_work_is_said_in_one_line(
     assert not list(tmp_path.glob("my*"))
 
 
+def test_a_classifier_of_vectors_that_vidclf_cannot_make_is_not_offered_for_videos(
+    vidclf: Run, packed: Path, tmp_path: Path
+) -> None:
+    done = vidclf("train", packed, "--out", "my.onnx", "--recipe", "quick.toml", "--no-figures")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Next: vidclf evaluate my.onnx DATASET.h5 (not classify")
+
+
 def test_quiet_says_nothing(packed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = [
         packed,

@@ -238,4 +238,16 @@ def _report(taught: Taught) -> Iterator[str]:
         yield f"{len(taught.failures)} of the videos could not be read and took no part."
     pictures = f", {taught.figures[0].parent}/ ({len(taught.figures)} pictures)" if taught.figures else ""
     yield f"Written: {taught.out} ({taught.classifier}), {taught.card_file}{pictures}"
-    yield f"Next: vidclf classify ./videos --model {taught.out}"
+    yield _next_step(taught)
+
+
+def _next_step(taught: Taught) -> str:
+    from vidclf_cli.local_spaces import local_spaces
+
+    known = {space.id for space in local_spaces().values()}
+    if strange := [each.space for each in taught.card.inputs if each.space not in known]:
+        return (
+            f"Next: vidclf evaluate {taught.out} DATASET.h5 (not classify: this vidclf makes no vectors of "
+            f"{strange[0]})"
+        )
+    return f"Next: vidclf classify ./videos --model {taught.out}"
