@@ -152,6 +152,8 @@ def _brief(recipe: Recipe) -> Iterator[Any]:
 
 def main(arguments: list[str]) -> None:
     """Measure what is named, and print its figures."""
+    import torch._dynamo  # noqa: F401  # torch imports it (800 modules) with the first optimiser: start-up.
+
     what, *rest = arguments
     figures = _seconds(rest[0], int(rest[1])) if what == "seconds" else _memory(Path(rest[0]))
     print(json.dumps(figures))

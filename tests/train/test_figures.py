@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.train.fitted_models import some_fitted, some_rows
@@ -71,6 +72,16 @@ def test_a_layout_is_the_same_every_time_and_takes_rows_of_zeros() -> None:
     assert how.startswith("UMAP")
     assert first.shape == (12, 2)
     np.testing.assert_array_equal(first, second)
+
+
+def test_torch_has_as_many_threads_after_a_layout_as_before() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # numba would give it one per core.
+    try:
+        lay_out(np.random.default_rng(0).standard_normal((20, 8), np.float32), seed=0)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
-from vidclf_train.networks import NETWORK_KINDS, FeatureAttention, build_network
+from vidclf_train.networks import NETWORK_KINDS, Dropout, FeatureAttention, build_network
 
 
 def linear(inputs: int, outputs: int) -> int:
@@ -40,14 +39,14 @@ def test_a_wide_network_has_the_widths_that_it_is_given() -> None:
     assert sum(each.numel() for each in network.parameters()) == hidden(20, 64) + hidden(64, 16) + linear(
         16, 3
     )
-    assert [each.p for each in network.modules() if isinstance(each, nn.Dropout)] == [0.4, 0.1]
+    assert [each.share for each in network.modules() if isinstance(each, Dropout)] == [0.4, 0.1]
 
 
 def test_a_hidden_layer_is_linear_norm_silu_dropout() -> None:
     network = build_network("mlp-4", 12, 3)
     kinds = [type(each).__name__ for each in network.children()]
     assert kinds == ["Linear", "BatchNorm1d", "SiLU", "Dropout"] * 3 + ["Linear"]
-    assert [each.p for each in network.modules() if isinstance(each, nn.Dropout)] == [0.5, 0.3, 0.2]
+    assert [each.share for each in network.modules() if isinstance(each, Dropout)] == [0.5, 0.3, 0.2]
 
 
 def test_attention_stands_between_the_second_and_the_third_layer() -> None:
@@ -87,3 +86,17 @@ def test_attention_is_the_softmax_of_the_outer_product() -> None:
 def test_widths_and_shares_that_do_not_fit_are_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="hidden"):
         build_network(input_dimension=4, label_count=2, **arguments)  # type: ignore[arg-type]
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_draws_from_its_own_generator() -> None:
+    dropout = Dropout(0.25)
+    ones = torch.ones(200, 500)
+    dropout.generator = torch.Generator().manual_seed(5)
+    first = dropout(ones)
+    assert first.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert float((first == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    torch.manual_seed(1)  # What others draw does not matter.
+    dropout.generator = torch.Generator().manual_seed(5)
+    assert torch.equal(dropout(ones), first)
+    assert not torch.equal(dropout(ones), first)
+    assert dropout.eval()(ones) is ones

@@ -254,12 +254,12 @@ from vidclf_train.train import train_classifier
 fit.CHECKPOINT_SECONDS = 0.0
 run_epoch, count = fit._Training.run_epoch, 0
 
-def counted(training):
+def counted(training, on_step):
     global count
     if count == 19:  # In the third network, after its third epoch.
         print("now", flush=True)
         input()
-    run_epoch(training)
+    run_epoch(training, on_step)
     count += 1
 
 fit._Training.run_epoch = counted

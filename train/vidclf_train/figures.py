@@ -23,6 +23,7 @@ from vidclf_cli.pictures import (
     save_reliability,
 )
 from vidclf_train.fitted import Curve, Fitted, HeldOut
+from vidclf_train.side_by_side import kept_thread_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,7 +174,7 @@ def lay_out(vectors: NDArray[np.float32], seed: int) -> tuple[NDArray[np.float32
     """
     if len(vectors) < _LEAST_FOR_UMAP:
         return _principal_components(vectors), "principal components: fewer than 10 rows are too few for UMAP"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), kept_thread_count():
         warnings.simplefilter("ignore")
         import umap  # noqa: PLC0415 - it compiles for seconds, and only this picture needs it
 

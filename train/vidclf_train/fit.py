@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,8 +26,7 @@ from vidclf_train.batches import batch_sizes, make_batches, read_unit_rows, row_
 from vidclf_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vidclf_train.device import TrainingDevice
 from vidclf_train.fitted import Curve
-from vidclf_train.memory import kept_memory
-from vidclf_train.networks import build_network
+from vidclf_train.networks import Dropout, build_network
 from vidclf_train.recipe import NetworkHead
 from vidclf_train.schedule import learning_rate
 
@@ -35,6 +35,8 @@ CHECKPOINT_SECONDS = 10.0
 
 _EVALUATION_ROWS = 1024
 _DIGEST_ROWS = 65_536  # Of a larger dataset so many rows, spread evenly, stand for all.
+
+_BUILDING = threading.Lock()  # Weights are drawn from the generator of the whole process.
 
 OnEpoch = Callable[[int, int], None]
 """Called after each epoch with the number of epochs done, and of all."""
@@ -68,6 +70,7 @@ def fit_network(
     device: TrainingDevice,
     checkpoint: Path | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> FittedNetwork:
     """Train a network on the concatenated unit vectors of all spaces of the dataset.
 
@@ -85,6 +88,7 @@ def fit_network(
         checkpoint: File that is written between epochs and read first when it is there. It stays at the end,
             with the kept weights only: the same call returns at once.
         on_epoch: Told of every epoch.
+        on_step: Called after each minibatch; may raise to end the training.
 
     Raises:
         UsageError: There are fewer than two rows, or the recipe asks for what does not go with the data.
@@ -97,18 +101,15 @@ def fit_network(
         )
     if head.class_balanced and dataset.task == "multi":
         raise UsageError("`class_balanced` is for data with one label per row.", "Take it out of the recipe.")
-    cuda_devices = [torch.cuda.current_device()] if device.name == "cuda" else []
-    # Dropout and weights draw from the global generators.
-    with torch.random.fork_rng(cuda_devices), kept_memory():
-        training = _Training(dataset, train_rows, validation_rows, head, seed, device)
-        notes = training.resume(checkpoint) if checkpoint else ()
-        while training.epoch_count < head.epochs:
-            training.run_epoch()
-            if checkpoint:
-                training.save_if_due(checkpoint)
-            if on_epoch:
-                on_epoch(training.epoch_count, head.epochs)
-        return training.result(notes)
+    training = _Training(dataset, train_rows, validation_rows, head, seed, device)
+    notes = training.resume(checkpoint) if checkpoint else ()
+    while training.epoch_count < head.epochs:
+        training.run_epoch(on_step)
+        if checkpoint:
+            training.save_if_due(checkpoint)
+        if on_epoch:
+            on_epoch(training.epoch_count, head.epochs)
+    return training.result(notes)
 
 
 def predict_logits(
@@ -157,14 +158,15 @@ class _Training:
             _class_weights(dataset, train_rows).to(device.name) if head.class_balanced else None
         )
         self._data = (dataset, train_rows, validation_rows)
-        torch.manual_seed(self._derived_seed(0))
-        self._network = build_network(
-            head.kind,
-            sum(self._batches.dimensions),
-            self._label_count,
-            hidden=head.hidden,
-            dropout=head.dropout,
-        ).to(device.name)
+        with _BUILDING, torch.random.fork_rng([]):
+            torch.manual_seed(self._derived_seed(0))
+            self._network = build_network(
+                head.kind,
+                sum(self._batches.dimensions),
+                self._label_count,
+                hidden=head.hidden,
+                dropout=head.dropout,
+            ).to(device.name)
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), lr=head.peak_learning_rate, weight_decay=head.weight_decay, fused=True
         )
@@ -174,9 +176,9 @@ class _Training:
         self._best_epoch = 0
         self._best: dict[str, Tensor] = {}
 
-    def run_epoch(self) -> None:
+    def run_epoch(self, on_step: Callable[[], None] | None) -> None:
         """Train on every row once, then look at the validation rows."""
-        train_loss = self._train()
+        train_loss = self._train(on_step)
         loss, accuracy = self._evaluate()
         if not np.isfinite(train_loss) or not (np.isfinite(loss) or not self._validation.row_count):
             raise VidclfError(
@@ -195,11 +197,11 @@ class _Training:
             self._best = copy.deepcopy(dict(self._network.state_dict()))
         self.epoch_count += 1
 
-    def _train(self) -> float:
+    def _train(self, on_step: Callable[[], None] | None) -> float:
         head, device = self._head, self._device
         self._network.train()
         # Random numbers begin anew in every epoch, so that a training can go on after any of them.
-        torch.manual_seed(self._derived_seed(1))
+        self._set_dropout_generator(torch.Generator(device.name).manual_seed(self._derived_seed(1)))
         generator = torch.Generator(device.name).manual_seed(self._derived_seed(2))
         cpu_generator = torch.Generator().manual_seed(self._derived_seed(3))
         order = self._batches.shuffled(head.batch_size, self._derived_seed(4))
@@ -218,7 +220,14 @@ class _Training:
                 group["lr"] = rate
             total += self._step(inputs, targets, generator, cpu_generator) * len(inputs)
             step += 1
+            if on_step:
+                on_step()
         return float(total) / self._batches.row_count
+
+    def _set_dropout_generator(self, generator: torch.Generator | None) -> None:
+        for module in self._network.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
 
     def _step(
         self, inputs: Tensor, targets: Tensor, generator: torch.Generator, cpu_generator: torch.Generator
@@ -302,6 +311,7 @@ class _Training:
     def result(self, notes: tuple[str, ...]) -> FittedNetwork:
         """Return the network with the weights that were kept."""
         self._network.load_state_dict(self._best)
+        self._set_dropout_generator(None)  # The network can be copied again.
         curve = Curve(self._head.kind, **self._curve, best_epoch=self._best_epoch)
         return FittedNetwork(self._network.cpu().eval(), curve, self._best_epoch, self._seconds(), notes)
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from vidclf_cli.dataset import Dataset
-from vidclf_train.batches import batch_sizes, make_batches
+from vidclf_train.batches import MEMORY_BYTES, batch_sizes, make_batches
 from vidclf_train.checkpoint import make_folder
 from vidclf_train.device import TrainingDevice
-from vidclf_train.fit import fit_network, predict_logits
+from vidclf_train.fit import FittedNetwork, fit_network, predict_logits
 from vidclf_train.fitted import Curve
 from vidclf_train.linear import LinearProblem, fit_linear
-from vidclf_train.plan import Fold, Numbers, Plan, held_out_rows
+from vidclf_train.memory import kept_memory
+from vidclf_train.plan import Fold, Plan, held_out_rows
 from vidclf_train.recipe import Head, LinearHead, NetworkHead
 from vidclf_train.selection import calibrated_loss
+from vidclf_train.side_by_side import Check, run_side_by_side
 
 _MOST_ROWS_SEEN = 2_000_000
 """Rows times epochs: a network on millions of rows has seen enough after a few passes."""
@@ -96,48 +100,43 @@ class HeadTraining:
         return self._train_network(head, number, on_step)
 
     def _train_linear(self, head: LinearHead, on_step: OnStep) -> TrainedHead:
-        layers, logits = [], []
-        step_count = len(self._plan.folds) + (self._plan.final is not None)
-        for number, fold in enumerate(self._plan.folds, start=1):
-            fitted = self._fit_linear(fold.train, head.l2)
-            layers.append(fitted)
-            logits.append([predict_logits(each, self._dataset, fold.held_out) for each in fitted])
-            on_step(number, step_count)
-        tried = [np.concatenate([each[choice] for each in logits]) for choice in range(len(head.l2))]
+        folds = self._folds()
+
+        def train(fold: Fold, check: Check) -> tuple[list[nn.Linear], list[NDArray[np.float32]]]:
+            batches = make_batches(self._dataset, fold.train, self._device.name)
+            problem = LinearProblem(batches, len(self._dataset.labels), self._dataset.task)
+            fitted = fit_linear(problem, head.l2, self._device.name, check)
+            return fitted, [predict_logits(each, self._dataset, fold.held_out) for each in fitted]
+
+        trained = run_side_by_side(
+            [partial(train, fold) for fold in folds],
+            self._width(folds),
+            lambda done: on_step(done, len(folds)),
+        )
+        tried = [np.concatenate([logits[choice] for _, logits in trained]) for choice in range(len(head.l2))]
         losses = [self._loss(each) for each in tried]
         # Where nothing is held out, nothing speaks for a weaker penalty than the strongest.
         best = int(np.argmin(losses)) if len(tried[0]) else int(np.argmax(head.l2))
         l2 = head.l2[best]
-        if self._plan.final is not None:
-            (member,) = self._fit_linear(self._plan.final, (l2,))
-            on_step(step_count, step_count)
-        else:
-            member = layers[0][best]
+        member = trained[-1][0][best]
         scores = {f"{strength:g}": _rounded(loss) for strength, loss in zip(head.l2, losses, strict=True)}
         report = {
             "kind": "linear", "l2": l2, "held_out_loss": _rounded(losses[best]), "losses_by_l2": scores,
         }  # fmt: skip
         return TrainedHead("linear", tried[best], (member,), (), report)
 
-    def _fit_linear(self, rows: Numbers, l2: tuple[float, ...]) -> list[nn.Linear]:
-        batches = make_batches(self._dataset, rows, self._device.name)
-        problem = LinearProblem(batches, len(self._dataset.labels), self._dataset.task)
-        return fit_linear(problem, l2, self._device.name)
-
     def _train_network(self, head: NetworkHead, number: int, on_step: OnStep) -> TrainedHead:
-        folds = list(self._plan.folds)
-        if self._plan.final is not None:
-            folds.append(Fold(self._plan.final, np.empty(0, np.int64)))
+        folds = self._folds()
         row_count = max(len(fold.train) for fold in folds)
         used = scaled(head, row_count)
-        networks, curves, logits = [], [], []
         notes: list[str] = []
         if row_count > _MANY_ROWS and used != head:
             notes.append(
                 f"With so many rows {head.kind} trains for {used.epochs} epochs in minibatches of "
                 f"{used.batch_size}; the recipe says {head.epochs} and {head.batch_size}."
             )
-        for place, fold in enumerate(folds):
+
+        def train(place: int, fold: Fold, check: Check) -> tuple[FittedNetwork, NDArray[np.float32]]:
             fitted = fit_network(
                 self._dataset,
                 fold.train,
@@ -146,17 +145,41 @@ class HeadTraining:
                 self._seed + place,
                 self._device,
                 self._checkpoint(number, place),
+                on_step=check,
             )
-            networks.append(fitted.network)
-            notes += fitted.notes
-            if len(fold.held_out):
-                logits.append(predict_logits(fitted.network, self._dataset, fold.held_out))
-                curves.append(replace(fitted.curve, name=f"{head.kind}, fold {place + 1}"))
-            on_step(place + 1, len(folds))
-        held_out = np.concatenate([np.empty((0, len(self._dataset.labels)), np.float32), *logits])
+            return fitted, predict_logits(fitted.network, self._dataset, fold.held_out)
+
+        with kept_memory():
+            trained = run_side_by_side(
+                [partial(train, place, fold) for place, fold in enumerate(folds)],
+                self._width(folds),
+                lambda done: on_step(done, len(folds)),
+            )
+        held_out = np.concatenate([logits for _, logits in trained])
+        curves = [
+            replace(fitted.curve, name=f"{head.kind}, fold {place}")
+            for place, ((fitted, _), fold) in enumerate(zip(trained, folds, strict=True), start=1)
+            if len(fold.held_out)
+        ]
+        notes += [note for fitted, _ in trained for note in fitted.notes]
         report = {**asdict(used), "held_out_loss": _rounded(self._loss(held_out))}
-        member = networks[-1]
+        member = trained[-1][0].network
         return TrainedHead(head.kind, held_out, (member,), tuple(curves), report, tuple(notes))
+
+    def _folds(self) -> list[Fold]:
+        """Return the folds, and last what the classifier gets: trained on all rows, or in the only fold."""
+        folds = list(self._plan.folds)
+        if self._plan.final is not None:
+            folds.append(Fold(self._plan.final, np.empty(0, np.int64)))
+        return folds
+
+    def _width(self, folds: Sequence[Fold]) -> int:
+        """Return how many folds may be trained at a time: one per thread, as far as memory goes."""
+        if self._device.name != "cpu":
+            return 1
+        dimension = sum(table.shape[1] for table in self._dataset.vectors.values())
+        size = 4 * dimension * max(len(fold.train) for fold in folds)
+        return max(1, min(torch.get_num_threads(), len(folds), MEMORY_BYTES // max(size, 1)))
 
     def _checkpoint(self, number: int, place: int) -> Path | None:
         if self._checkpoint_folder is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
 from vidclf_cli.errors import VidclfError
 from vidclf_cli.scoring import Task
@@ -15,9 +15,9 @@ from vidclf_train.batches import Batches
 
 _BATCH_ROWS = 4096
 _STEP_COUNT = 60
-_CHANGE = 1e-7
+_CHANGE = 3e-7
 """Fitting ends when a step changes the mean loss by less. On 1,166 rows of YouTube-8M probabilities are then
-within 0.002 of the optimum; 1e-5 takes 1.3 s instead of 2.3 s, and is 0.03 off for the weakest penalty."""
+within 0.004 of the optimum; 1e-5 saves a fifth of the time, and is 0.02 off for the weakest penalty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,12 @@ class LinearProblem:
     task: Task
 
 
-def fit_linear(problem: LinearProblem, l2: Sequence[float], device: str = "cpu") -> list[nn.Linear]:
+def fit_linear(
+    problem: LinearProblem,
+    l2: Sequence[float],
+    device: str = "cpu",
+    on_step: Callable[[], None] | None = None,
+) -> list[nn.Linear]:
     """Fit one linear layer per strength of the penalty, each from where the next stronger one ended.
 
     Nothing is random: the same rows give the same weights.
@@ -46,6 +51,7 @@ def fit_linear(problem: LinearProblem, l2: Sequence[float], device: str = "cpu")
         problem: See there.
         l2: Strengths, above 0.
         device: Where the rows are.
+        on_step: Called after each evaluation of the loss; may raise to end it.
 
     Returns:
         On the CPU, in the order of `l2`.
@@ -58,14 +64,16 @@ def fit_linear(problem: LinearProblem, l2: Sequence[float], device: str = "cpu")
     nn.init.zeros_(layer.bias)
     fitted: dict[float, nn.Linear] = {}
     for strength in sorted(set(l2), reverse=True):
-        _minimise(problem, layer, strength)
+        _minimise(problem, layer, strength, on_step)
         copy = nn.Linear(layer.in_features, layer.out_features)
         copy.load_state_dict(layer.state_dict())
         fitted[strength] = copy.eval()
     return [fitted[strength] for strength in l2]
 
 
-def _minimise(problem: LinearProblem, layer: nn.Linear, l2: float) -> None:
+def _minimise(
+    problem: LinearProblem, layer: nn.Linear, l2: float, on_step: Callable[[], None] | None
+) -> None:
     optimiser = torch.optim.LBFGS(
         layer.parameters(),
         max_iter=_STEP_COUNT,
@@ -76,28 +84,37 @@ def _minimise(problem: LinearProblem, layer: nn.Linear, l2: float) -> None:
     )
     count = problem.batches.row_count
 
+    @torch.no_grad()
     def evaluate() -> Tensor:
-        optimiser.zero_grad()
-        loss = 0.5 * l2 / count * layer.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped.
-        total = loss.detach()
+        weight_gradient = l2 / count * layer.weight
+        bias_gradient = torch.zeros_like(layer.bias)
+        total = 0.5 * l2 / count * layer.weight.square().sum()
         for inputs, targets in problem.batches.ordered(_BATCH_ROWS):
-            part = _loss(layer(inputs), targets, problem.task) / count
-            part.backward()  # type: ignore[no-untyped-call]  # The same.
-            total = total + part.detach()
+            loss, slopes = _loss_and_slopes(layer(inputs), targets, problem.task)
+            total += loss / count
+            # torch's own backward step multiplies the other way round, which takes four times as long.
+            weight_gradient += (slopes / count).T @ inputs
+            bias_gradient += slopes.sum(dim=0) / count
+        layer.weight.grad, layer.bias.grad = weight_gradient, bias_gradient
         # The line search would go on, and end with an error of torch's own.
         if not bool(torch.isfinite(total)):
             raise VidclfError(
                 "Training of the linear head failed: its loss is no number.",
                 "Give larger values of `l2` in the recipe.",
             )
+        if on_step:
+            on_step()
         return total
 
-    optimiser.step(evaluate)  # type: ignore[no-untyped-call]  # The same.
+    optimiser.step(evaluate)  # type: ignore[no-untyped-call]  # torch leaves it untyped.
 
 
-def _loss(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
-    """Return the loss summed over the rows, and over the labels of each where there may be several."""
+def _loss_and_slopes(logits: Tensor, targets: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+    """Return the loss summed over the rows, and over the labels of each where there may be several.
+
+    The slopes are its derivatives by the logits, shape (rows, labels): probabilities less targets.
+    """
     if task == "single":
-        return cross_entropy(logits, targets, reduction="sum")
-    return binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+        loss = cross_entropy(logits, targets, reduction="sum")
+        return loss, logits.softmax(dim=1) - one_hot(targets, logits.shape[1])
+    return binary_cross_entropy_with_logits(logits, targets, reduction="sum"), logits.sigmoid() - targets

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 NetworkKind = Literal["mlp-3", "mlp-4", "mlp-5", "attention", "wide"]
 NETWORK_KINDS: tuple[NetworkKind, ...] = get_args(NetworkKind)
@@ -71,7 +71,36 @@ def build_network(
 
 
 def _hidden_layer(width_before: int, width: int, dropout: float) -> list[nn.Module]:
-    return [nn.Linear(width_before, width), nn.BatchNorm1d(width), nn.SiLU(), nn.Dropout(dropout)]
+    return [nn.Linear(width_before, width), nn.BatchNorm1d(width), nn.SiLU(), Dropout(dropout)]
+
+
+class Dropout(nn.Module):
+    """Zeros a share of the features in training, and scales the others up for it.
+
+    torch's own draws from the generator of the whole process, which trainings side by side would share.
+
+    Args:
+        share: Of the features, below 1.
+
+    Attributes:
+        generator: On the features' device; to be set before training.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: Generator | None = None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the same shape."""
+        if not self.training or not self.share:
+            return features
+        kept = torch.empty_like(features).bernoulli_(1 - self.share, generator=self.generator)
+        return features * kept.mul_(1 / (1 - self.share))
+
+    def extra_repr(self) -> str:
+        """Return what torch prints of it."""
+        return f"share={self.share}"
 
 
 class FeatureAttention(nn.Module):
@@ -91,7 +120,7 @@ class FeatureAttention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.projection = nn.Linear(width, width)
-        self.dropout = nn.Dropout(_ATTENTION_DROPOUT)
+        self.dropout = Dropout(_ATTENTION_DROPOUT)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return shape (rows, width) for (rows, width).
