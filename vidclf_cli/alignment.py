@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from vidclf_cli.dataset import Dataset
 from vidclf_cli.errors import UsageError
 from vidclf_cli.scoring import Task
-
-_NAMED = 3
+from vidclf_cli.wording import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +118,6 @@ def no_common_label(name: str, labels: Sequence[str], strange: Sequence[str]) ->
         strange: Those of the data.
     """
     return UsageError(
-        f"{name} has none of the labels of the data ({_some(strange)}).",
-        f"It has {_some(labels)}; upper and lower case differ.",
+        f"{name} has none of the labels of the data ({some(strange)}).",
+        f"It has {some(labels)}; upper and lower case differ.",
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMED])
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

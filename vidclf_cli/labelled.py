@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidclf_cli.classifier_card import UNKNOWN, label_problem
-from vidclf_cli.errors import UsageError
+from vidclf_cli.errors import Code, Reason, UsageError
 from vidclf_cli.label_table import LABEL_SEPARATOR, read_label_table
 from vidclf_cli.labelled_paths import PathFinder
 from vidclf_cli.library import find_folders, find_videos, id_of, order_key
 from vidclf_cli.scoring import Task
+from vidclf_cli.wording import counted, one_line, some
 
-_NAMED = 3
 """How many of many a message names."""
 
 _PARTS = frozenset({"train", "training", "val", "valid", "validation", "eval", "test", "testing"})
@@ -129,7 +129,7 @@ def _is_folder(data: Path) -> bool:
         mode = data.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise UsageError(
-            f"There is no file or folder {printable(str(data))} that can be read ({error}).", _SHAPE
+            f"There is no file or folder {one_line(str(data))} that can be read ({error}).", _SHAPE
         ) from error
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise UsageError(f"{data} is neither a file nor a folder.", _SHAPE)
@@ -151,7 +151,7 @@ class _Collection:
         rows = read_label_table(path, group_column)
         bare = [row for row in rows if not row.labels]
         if bare:
-            self._note(f"{_count(len(bare), 'row')} without a label left out", (row.path for row in bare))
+            self._note(f"{counted(len(bare), 'row')} without a label left out", (row.path for row in bare))
         finder = PathFinder(self._root)
         claims = []
         for row in rows:
@@ -181,16 +181,16 @@ class _Collection:
         beside = [path for path in paths if path.parent == self._root]
         if beside:
             names = [path.name for path in beside]
-            self._note(f"{_count(len(beside), 'video')} beside the folders left out, having no label", names)
+            self._note(f"{counted(len(beside), 'video')} beside the folders left out, having no label", names)
         paths += [path for library in libraries for path in library.repeated]
         claims = [self._claim_of(path) for path in paths if path.parent != self._root]
         labelled = {claim.labels[0] for claim in claims}
         if empty := [each.name for each in folders if label_of(each.name) not in labelled]:
-            self._note(f"{_count(len(empty), 'folder')} without a video", empty)
+            self._note(f"{counted(len(empty), 'folder')} without a video", empty)
         self._notes += [f"{problem}." for library in libraries for problem in library.problems]
         # The search of the root counted the links to outside as other files.
         if others := sum(library.other_count for library in libraries) - len(outside):
-            passed = _count(others, "other file")
+            passed = counted(others, "other file")
             self._notes.append(f"{passed} passed over: no videos, or links that lead out of the folder.")
         if (self._root / "labels.csv").is_file():
             self._notes.append(
@@ -209,12 +209,15 @@ class _Collection:
                 f"`{LABEL_SEPARATOR}` stands between several labels.",
                 "Rename it; for videos with several labels use a CSV.",
             )
-        place = printable(id_of(str(relative)))
+        place = one_line(id_of(str(relative)))
         return _Claim(place, str(path), os.path.realpath(path), (label,), "", exists=True)
 
     def _merge(self, claims: Sequence[_Claim]) -> LabelledVideos:
         if not claims:
-            raise UsageError(f"No row of {self._name} has a label.", "Fill the column `label`.")
+            raise UsageError(
+                f"No row of {self._name} has a label.",
+                "Fill the column `label`; the rows need the delimiter that the header has.",
+            )
         self._check_labels(claims)
         task: Task = "multi" if self._multi or any(len(claim.labels) > 1 for claim in claims) else "single"
         by_file: dict[str, list[_Claim]] = defaultdict(list)
@@ -238,14 +241,14 @@ class _Collection:
                 named.setdefault(claim.group, claim)
             if task == "single" and claim.labels != first.labels:
                 raise UsageError(
-                    f"{self._name}: {printable(first.path)} is {first.labels[0]!r} in {first.place} "
+                    f"{self._name}: {one_line(first.path)} is {first.labels[0]!r} in {first.place} "
                     f"and {claim.labels[0]!r} in {claim.place}.",
                     "Keep one of them; if a video may have several labels, ask for a multi-label classifier.",
                 )
         groups = list(named)
         if len(groups) > 1:
             raise UsageError(
-                f"{self._name}: {printable(first.path)} is of the source {groups[0]!r} in "
+                f"{self._name}: {one_line(first.path)} is of the source {groups[0]!r} in "
                 f"{named[groups[0]].place} and of {groups[1]!r} in {named[groups[1]].place}.",
                 "Keep one of them.",
             )
@@ -285,7 +288,7 @@ class _Collection:
                 f"None of the {len(missing)} files that {self._name} names is there: {some(names)}.",
                 f"Paths are relative to {self._root}; --root names another folder.",
             )
-        self._note(f"{_count(len(missing), 'labelled file')} not there", names)
+        self._note(f"{counted(len(missing), 'labelled file')} not there", names)
 
     def _count_labels(
         self, videos: Sequence[LabelledVideo], missing: Sequence[LabelledVideo]
@@ -294,7 +297,7 @@ class _Collection:
         lost = {label for video in missing for label in video.labels} - counts.keys()
         if lost:
             self._note(
-                f"{_count(len(lost), 'label')} left out, since none of its files is there", sorted(lost)
+                f"{counted(len(lost), 'label')} left out, since none of its files is there", sorted(lost)
             )
         if not self._for_training:
             return tuple(sorted(counts))
@@ -308,7 +311,7 @@ class _Collection:
             )
         if single := sorted(label for label, count in counts.items() if count == 1):
             self._note(
-                f"{_count(len(single), 'label')} with one video only, which cannot be learnt and tested both",
+                f"{counted(len(single), 'label')} with one video only, too few to learn from and test with",
                 single,
             )
         return tuple(sorted(counts))
@@ -317,7 +320,7 @@ class _Collection:
         again = [self._id_of(same[0].path) for same in files if len(same) > 1]
         if again:
             united = ", with the labels of all places" if task == "multi" else ""
-            self._note(f"{_count(len(again), 'file')} named more than once, counted once{united}", again)
+            self._note(f"{counted(len(again), 'file')} named more than once, counted once{united}", again)
 
     def _note(self, what: str, names: Iterable[str]) -> None:
         self._notes.append(f"{what}: {some(list(names))}.")
@@ -350,17 +353,7 @@ def _unquoted(label: str) -> str:
     return label[1:] if label.startswith(("'=", "'+", "'-", "'@")) else label
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few of many names, and how many more there are."""
-    shown = ", ".join(map(printable, names[:_NAMED]))
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
-
-
-def printable(text: str) -> str:
-    """Return a name as it may stand in a message of one line."""
-    shown = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return "".join(shown)
+def why_missing(path: Path) -> Reason:
+    """Return why a labelled file is no video that could be read, for its failed row."""
+    is_there = path.exists()
+    return Reason(Code.UNREADABLE, "this is no regular file" if is_there else "there is no such file")

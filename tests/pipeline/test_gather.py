@@ -188,8 +188,9 @@ def test_titles_that_name_the_label_are_said(lay: Lay, gather: Gather) -> None:
 def test_what_cannot_be_read_is_a_failed_row_and_no_vector(lay: Lay, gather: Gather) -> None:
     data = lay(("a.mp4", "one"), ("b.mp4", "two"), ("gone soon.mp4", "three"))
     (data / "broken.mp4").write_bytes(b"")
+    (data / "folder").mkdir()
     (data / "labels.csv").write_text(
-        "path,label\na.mp4,cat\nb.mp4,dog\nbroken.mp4,cow\ngone soon.mp4,dog\nlost.mp4,cat\n"
+        "path,label\na.mp4,cat\nb.mp4,dog\nbroken.mp4,cow\ngone soon.mp4,dog\nlost.mp4,cat\nfolder,cat\n"
     )
     labelled = read_labelled(data / "labels.csv")
     (data / "gone soon.mp4").unlink()
@@ -199,14 +200,16 @@ def test_what_cannot_be_read_is_a_failed_row_and_no_vector(lay: Lay, gather: Gat
         "a.mp4",
         "b.mp4",
         "broken.mp4",
+        "folder",
         "gone soon.mp4",
         "lost.mp4",
     ]
-    assert reasons.keys() == {"broken.mp4", "gone soon.mp4", "lost.mp4"}
+    assert reasons.keys() == {"broken.mp4", "folder", "gone soon.mp4", "lost.mp4"}
+    assert reasons["folder"] == "unreadable: this is no regular file"
     assert reasons["broken.mp4"].startswith("empty-file: ")
     assert reasons["gone soon.mp4"].startswith("unreadable: ")
     assert reasons["lost.mp4"] == "unreadable: there is no such file"
-    assert job.statistics.status_counts == {Status.OK: 2, Status.FAILED: 3}
+    assert job.statistics.status_counts == {Status.OK: 2, Status.FAILED: 4}
     assert job.exit_code == 1
     dataset = job.dataset()
     assert dataset.ids == ["a.mp4", "b.mp4"]

@@ -143,7 +143,18 @@ def _data(fitted: Fitted, dataset: Dataset, source: Provenance) -> dict[str, Any
     }
     if len(dataset.labels) <= _MOST_DETAILED_LABELS:
         data["rows_per_label"] = dict(zip(dataset.labels, counts.tolist(), strict=True))
+        data["sources_per_label"] = dict(zip(dataset.labels, _source_counts(dataset), strict=True))
     return data
+
+
+def _source_counts(dataset: Dataset) -> list[int]:
+    """Return of how many sources the rows of each label are."""
+    numbers = np.unique(list(dataset.groups), return_inverse=True)[1]
+    of_label = (
+        numbers[dataset.targets == label if dataset.targets.ndim == 1 else dataset.targets[:, label] > 0]
+        for label in range(len(dataset.labels))
+    )
+    return [len(np.unique(each)) for each in of_label]
 
 
 def count_empty(table: Rows) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vidclf_cli.classifier_card import ClassifierCard
+from vidclf_cli.wording import counted
 from vidclf_train.figures import CONFUSION, LEARNING_CURVE, RELIABILITY, UMAP
 
 MARK = "Made by `vidclf train`"
@@ -22,6 +23,10 @@ FIGURES = {
 }
 """What the headline figures are called, in the order in which they are shown."""
 
+CHOSEN_ON_THESE = (
+    "There is no separate test set: the heads, their mix and the thresholds were chosen on these held-out "
+    "predictions themselves, so the figures are a little too good."
+)
 UNMEASURED = "Not measured: there were too few rows, or sources, to hold any of them out."
 
 FEW = 10
@@ -60,11 +65,6 @@ def evaluated(card: ClassifierCard) -> Mapping[str, Any]:
     return card.metrics.get("test") or card.metrics.get("held_out") or {}
 
 
-def count_text(number: int, what: str) -> str:
-    """Return `1 source`, `1,200 sources`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def interval_text(figure: Mapping[str, Any]) -> str:
     """Return `0.812 (0.750 to 0.871)`, or what is known of it."""
     if figure.get("value") is None:
@@ -89,13 +89,13 @@ def _head(card: ClassifierCard) -> str:
 
 def _data(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
     data = card.metrics["data"]
-    sources = f" of {count_text(data['groups'], 'source')}" if data["is_grouped"] else ""
-    lines = ["## Data", "", f"{_cell(data['name'])}: {count_text(data['rows'], 'row')}{sources}."]
+    sources = f" of {counted(data['groups'], 'source')}" if data["is_grouped"] else ""
+    lines = ["## Data", "", f"{_cell(data['name'])}: {counted(data['rows'], 'row')}{sources}."]
     empty = [f"{space}: {count:,}" for space, count in data["empty_rows"].items() if count]
     if empty:
         lines += ["", f"Rows that have nothing in a space: {', '.join(empty)}."]
     if data["failed"]:
-        lines += ["", f"{count_text(data['failed'], 'video')} could not be read and took no part."]
+        lines += ["", f"{counted(data['failed'], 'video')} could not be read and took no part."]
     if data["notes"]:
         lines += [
             "",
@@ -122,7 +122,7 @@ def _figures(card: ClassifierCard) -> str:
     )
     rows.append(["right of those answered", *(_number(part["answered"]["accuracy"]) for _, part in parts)])
     rows.append(["expected calibration error", *(_number(part["calibration_error"]) for _, part in parts)])
-    heads = [f"{title}, {count_text(part['row_count'], 'row')}" for title, part in parts]
+    heads = [f"{title}, {counted(part['row_count'], 'row')}" for title, part in parts]
     how = str(card.recipe.get("split", "")).strip()
     lines = ["## How well it does", "", *_table(["", *heads], rows), ""]
     lines.append("In brackets: 95 % intervals, by drawing sources with replacement (bootstrap).")
@@ -130,11 +130,6 @@ def _figures(card: ClassifierCard) -> str:
         lines.append(f"How: {_cell(how)}.")
     if "test" in card.metrics:
         lines.append("Nothing was fitted or chosen on the test rows.")
-    else:
-        lines.append(
-            "There is no separate test set: networks, their mix and the thresholds were chosen on these "
-            "held-out predictions themselves, so the figures are a little too good."
-        )
     return "\n".join(lines)
 
 
@@ -204,14 +199,17 @@ def cautions(card: ClassifierCard) -> list[str]:
             "Nobody said which videos come from one source: parts of one recording may lie on both sides of "
             "the split, and the figures are then too good. A column `group` keeps them together."
         )
-    elif (groups := evaluated(card).get("group_count", data["groups"])) < _FEW_GROUPS:
+    elif (groups := evaluated(card).get("group_count", _FEW_GROUPS)) < _FEW_GROUPS:
         lines.append(
-            f"The figures are of {count_text(groups, 'source')} only: on another source it may do much worse."
+            f"The figures are of {counted(groups, 'source')} only: on another source it may do much worse."
         )
-    counts = data.get("rows_per_label", {})
+    what = "sources" if data["is_grouped"] else "rows"
+    counts = data.get(f"{what}_per_label", {})
     if few := [f"{label} ({count})" for label, count in counts.items() if count < FEW]:
         shown = ", ".join(few[:_MOST_LISTED])
-        lines.append(f"Labels with fewer than {FEW} rows, whose figures are guesses: {shown}.")
+        lines.append(f"Labels with fewer than {FEW} {what}, whose figures are guesses: {shown}.")
+    if evaluated(card) and "test" not in card.metrics:
+        lines.append(CHOSEN_ON_THESE)
     return lines
 
 

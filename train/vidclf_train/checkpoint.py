@@ -81,9 +81,17 @@ def save_checkpoint(path: Path, made_by: Mapping[str, str], checkpoint: Checkpoi
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     fields = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"format": _FORMAT, "made_by": dict(made_by), "state": fields}, temporary)
-        temporary.replace(path)
+        document = {"format": _FORMAT, "made_by": dict(made_by), "state": fields}
+        # The same training in another process removes the folder when it ends: made again, once.
+        for attempt in range(2):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                torch.save(document, temporary)
+                temporary.replace(path)
+                break
+            except (OSError, RuntimeError):
+                if attempt or path.parent.is_dir():
+                    raise
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError when the disk is full.
         raise _unwritable(path, error) from error
     finally:

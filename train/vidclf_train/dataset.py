@@ -14,9 +14,10 @@ from vidclf_cli.classifier_card import label_problem
 from vidclf_cli.dataset import Dataset, empty_rows
 from vidclf_cli.errors import UsageError
 from vidclf_cli.label_table import LABEL_SEPARATOR
-from vidclf_cli.labelled import LabelledVideo, LabelledVideos, label_of, read_labelled, some, video_id
+from vidclf_cli.labelled import LabelledVideo, LabelledVideos, label_of, read_labelled, video_id
 from vidclf_cli.media.suffixes import SuffixKind, kind_of_suffix, suffix_of
 from vidclf_cli.scoring import Task
+from vidclf_cli.wording import some
 from vidclf_train.vector_file import SUFFIXES, Vector, VectorFile, open_vector_file
 
 _NAMED = 3

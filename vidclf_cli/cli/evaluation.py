@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from vidclf_cli.cli.terminal import printable
+from vidclf_cli.wording import counted, some
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,7 +90,7 @@ def _print_labels(evaluation: Evaluation, console: Console) -> None:
         table.add_row(_text(evaluation.labels[at]), *counts, *(_number(values[at]) for values in figures))
     _print_table(console, title, table)
     if without := evaluation.labels_without_examples:
-        console.print(f"No example in the data, so left out of the means: {_some(without)}.")
+        console.print(f"No example in the data, so left out of the means: {some(without, _MOST_NAMED)}.")
 
 
 def _print_confusions(evaluation: Evaluation, console: Console) -> None:
@@ -123,11 +123,10 @@ def _print_left_out(evaluation: Evaluation, console: Console) -> None:
     left_out = evaluation.left_out
     if left_out.labels:
         counts = [f"{label} ({count:,})" for label, count in left_out.labels.items()]
-        console.print(f"\nLabels that the classifier does not have: {_some(counts)}.")
+        console.print(f"\nLabels that the classifier does not have: {some(counts, _MOST_NAMED)}.")
     if left_out.ids:
-        console.print(
-            f"{len(left_out.ids):,} videos with no other label are left out: {_some(left_out.ids)}."
-        )
+        names = some(left_out.ids, _MOST_NAMED)
+        console.print(f"{counted(len(left_out.ids), 'video')} with no other label left out: {names}.")
     if evaluation.failures:
         console.print(f"\nNot measured, for they could not be read ({len(evaluation.failures):,}):")
         for failure in evaluation.failures[:_MOST_NAMED]:
@@ -167,9 +166,3 @@ def _interval(figure: Estimate) -> str:
     if not math.isfinite(figure.low):
         return "not known: all videos are of one source" if math.isfinite(figure.value) else ""
     return f"{figure.low:.3f} to {figure.high:.3f}"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown: Iterable[str] = (printable(name).replace("\n", "\\n") for name in names[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(shown) + more

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vidclf_cli.cli.terminal import is_terminal, printable, say
+from vidclf_cli.wording import counted
 
 if TYPE_CHECKING:
     from vidclf_cli.pipeline.run import Job
@@ -83,20 +84,16 @@ def _summary(statistics: Statistics, target: str | None) -> str:
     from vidclf_cli.records import Status
 
     counts = statistics.status_counts
-    finished = _count(statistics.finished_count, "video")
+    finished = counted(statistics.finished_count, "video")
     parts = [f"{finished} in {statistics.elapsed_seconds:.1f} s ({_rate(statistics)})"]
     parts += [f"{counts[status]} {status.value}" for status in Status if counts[status]]
     line = f"{parts[0]}: {', '.join(parts[1:])}" if parts[1:] else parts[0]
     line += f"; {statistics.cached_count} from the cache"
     if statistics.other_count:
-        line += f"; {_count(statistics.other_count, 'other file')} ignored"
+        line += f"; {counted(statistics.other_count, 'other file')} ignored"
     if target not in (None, "-"):
         line += f". Written to {target}"
     return line
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _rate(statistics: Statistics) -> str:

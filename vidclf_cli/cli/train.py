@@ -12,6 +12,7 @@ import click
 
 from vidclf_cli.cli.options import NamedPath, run_options, to_run_options
 from vidclf_cli.cli.terminal import is_terminal, printable, say
+from vidclf_cli.wording import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -211,14 +212,14 @@ def _bars() -> Progress:
 
 def _report(taught: Taught) -> Iterator[str]:
     """Yield the lines that a person reads last: how good it is, where it is, what to do with it."""
-    from vidclf_train.card_text import FIGURES, UNMEASURED, cautions, count_text, evaluated, interval_text
+    from vidclf_train.card_text import FIGURES, UNMEASURED, cautions, evaluated, interval_text
 
     part = evaluated(taught.card)
     if part:
         what = "test" if "test" in taught.card.metrics else "held-out"
-        rows = count_text(part["row_count"], f"{what} row")
+        rows = counted(part["row_count"], f"{what} row")
         if taught.card.metrics["data"]["is_grouped"]:
-            rows += f" of {count_text(part['group_count'], 'source')}"
+            rows += f" of {counted(part['group_count'], 'source')}"
         yield f"On {rows}, with 95 % intervals:"
         for key, name in FIGURES.items():
             if key in part:

@@ -13,8 +13,8 @@ from vidclf_cli import __version__
 from vidclf_cli.dataset import Dataset
 from vidclf_cli.embedders.base import SampleEmbedder
 from vidclf_cli.embedders.local import LocalAudio
-from vidclf_cli.errors import Code, Reason, UsageError
-from vidclf_cli.labelled import LabelledVideo, LabelledVideos, some, video_id
+from vidclf_cli.errors import UsageError
+from vidclf_cli.labelled import LabelledVideo, LabelledVideos, video_id, why_missing
 from vidclf_cli.library import Library, order_key
 from vidclf_cli.local_spaces import find_spaces
 from vidclf_cli.metadata import collect_text
@@ -26,9 +26,9 @@ from vidclf_cli.pipeline.run import Job
 from vidclf_cli.records import Result, Status, Video
 from vidclf_cli.scoring import Task
 from vidclf_cli.sources import JoinedSources
+from vidclf_cli.wording import some
 
 _TEXT_BATCH = 64
-_MISSING = Reason(Code.UNREADABLE, "there is no such file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Gathering(Job):
         embedded = self._embedding(self._embedders()).run(present)
         for row, video in enumerate(videos):
             if video.path in self._missing:
-                result = failed(Embedded(video, failure=_MISSING))
+                result = failed(Embedded(video, failure=why_missing(video.path)))
             else:
                 result = self._keep(row, next(embedded))
             count(self.statistics, result)

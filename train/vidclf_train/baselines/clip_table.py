@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidclf_cli.errors import Code, UsageError
-from vidclf_cli.labelled import LabelledVideo, LabelledVideos
+from vidclf_cli.errors import UsageError
+from vidclf_cli.labelled import LabelledVideo, LabelledVideos, why_missing
 from vidclf_cli.scoring import Task
 from vidclf_cli.sources import JoinedSources
 from vidclf_train.baselines.frame_store import Reading
@@ -106,9 +106,9 @@ def split_clips(labelled: LabelledVideos, readings: Sequence[Reading], seed: int
         UsageError: Too few could be read, they are of too few sources, or two files of one content have
             different labels.
     """
-    absent = Reading("", failure=f"{Code.UNREADABLE}: there is no such file")
+    absent = [Reading("", failure=str(why_missing(video.path))) for video in labelled.missing]
     videos = (*labelled.videos, *labelled.missing)
-    everything = (*readings, *[absent] * len(labelled.missing))
+    everything = (*readings, *absent)
     readable = [row for row, reading in enumerate(everything) if not reading.failure]
     labels = tuple(sorted({videos[row].labels[0] for row in readable}))
     if len(labels) < 2:
