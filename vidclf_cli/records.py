@@ -85,7 +85,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row: what became of one video.
+    """One row: what became of one video, or of a part of it.
 
     Attributes:
         video: The input.
@@ -95,6 +95,7 @@ class Result:
         modalities: What the prediction was made from.
         duration_seconds: None when not known.
         model: Name of the classifier @ first 12 of its SHA-256.
+        segment: Start and end in seconds of the part that the row is about; None in a video's own row.
     """
 
     video: Video
@@ -104,3 +105,4 @@ class Result:
     modalities: tuple[Modality, ...] = ()
     duration_seconds: float | None = None
     model: str = ""
+    segment: tuple[float, float] | None = None

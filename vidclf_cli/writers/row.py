@@ -33,6 +33,7 @@ def to_row(result: Result) -> Mapping[str, Any]:
     not known is None.
     """
     prediction = result.prediction
+    start, end = result.segment or (None, None)
     return {
         "path": result.video.id,
         "label": "|".join(prediction.labels) if prediction else "",
@@ -43,8 +44,8 @@ def to_row(result: Result) -> Mapping[str, Any]:
         "evidence": _evidence(prediction),
         "modalities": list(result.modalities),
         "duration_seconds": _round(result.duration_seconds),
-        "segment_start_seconds": None,
-        "segment_end_seconds": None,
+        "segment_start_seconds": _round(start),
+        "segment_end_seconds": _round(end),
         "model": result.model,
     }
 
