@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vidclf_cli.cache.store import SCHEMA
+from vidclf_cli.cache.content import SCHEMA
 from vidclf_cli.errors import UsageError
 
 SUFFIXES = (".h5", ".hdf5")

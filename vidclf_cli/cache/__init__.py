@@ -14,6 +14,7 @@ from vidclf_cli.cache.fingerprint import fingerprint
 from vidclf_cli.cache.index import FingerprintIndex
 from vidclf_cli.cache.store import EmbeddingStore, Stored
 from vidclf_cli.cache.texts import CachedTextEmbedder, TextStore
+from vidclf_cli.cache.timelines import TimelineStore
 from vidclf_cli.errors import CacheError
 from vidclf_cli.records import Video
 
@@ -58,7 +59,8 @@ def measure(folder: Path) -> Size:
     for file in files:
         with contextlib.suppress(OSError):  # another run may have renamed it
             byte_count += file.stat().st_size
-        video_count += file.suffix == ".h5" and not file.name.startswith(".")
+        of_video = file.suffix == ".h5" and file.parent.parent.name == "videos"
+        video_count += of_video and not file.name.startswith(".")
         damaged_count += file.suffix == ".damaged"
     text_count = 0
     if (folder / "texts.sqlite").exists():
@@ -69,7 +71,7 @@ def measure(folder: Path) -> Size:
 
 
 class Cache:
-    """Everything computed: videos' vectors by content, texts' vectors by text, and the path index.
+    """Everything computed: vectors of videos and along them by content, of texts by text, the path index.
 
     Args:
         folder: Root of the cache, made when missing.
@@ -84,6 +86,7 @@ class Cache:
         self._verify_content = verify_content
         self._kind = "whole" if verify_content else "blocks"
         self.videos = EmbeddingStore(folder)
+        self.timelines = TimelineStore(folder)
         self._index = FingerprintIndex(folder / "index.sqlite")
         self.texts = TextStore(folder / "texts.sqlite")
 

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, Self
 from vidclf_cli.errors import Code, MediaError
 from vidclf_cli.media import worker
 from vidclf_cli.media.launch import launch_context, start_method
-from vidclf_cli.media.types import Limits, Sample, SampleRequest
+from vidclf_cli.media.types import Limits, Sample, SampleRequest, TimelinePart, TimelineRequest
 
 P = ParamSpec("P")
 
@@ -70,6 +70,10 @@ class DecodePool:
         ends the work.
         """
         return self._run(worker.read, os.fsencode(path.absolute()), request, self._limits)
+
+    def submit_part(self, path: Path, request: TimelineRequest) -> Future[TimelinePart]:
+        """Read a part of a video's timeline, as `submit` reads a sample; the limits hold for the part."""
+        return self._run(worker.read_part, os.fsencode(path.absolute()), request, self._limits)
 
     def stop(self) -> None:
         """End all workers now, whatever they do; what was not finished is cancelled."""

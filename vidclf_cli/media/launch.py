@@ -22,6 +22,7 @@ _SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 _PRELOADED = [
     "vidclf_cli.media.silence",
     "vidclf_cli.media.sample",
+    "vidclf_cli.media.timeline",
     "vidclf_cli.media.worker",
     "av",
     "numpy",

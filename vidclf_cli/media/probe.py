@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from vidclf_cli.media.types import MediaInfo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 TAG_KEYS = frozenset(
@@ -76,6 +78,21 @@ def probe(container: InputContainer, stream: VideoStream | None = None) -> Media
         frame_rate=frame_rate(stream),
         audio_codec="" if sound is None else _codec_name(container, sound.index),
         tags=_clean_tags({**stream.metadata, **container.metadata}),
+    )
+
+
+def corrected_by(frame: VideoFrame, stream: VideoStream, info: MediaInfo) -> MediaInfo:
+    """Correct what the header said by what a decoded frame says."""
+    aspect = pixel_aspect(stream)
+    rotation = clockwise_quarter(frame.rotation)
+    width, height = display_size(frame.width, frame.height, aspect, rotation)
+    return replace(
+        info,
+        frame_rate=frame_rate(stream),
+        width=width,
+        height=height,
+        rotation_degrees=rotation,
+        pixel_aspect=aspect,
     )
 
 

@@ -28,6 +28,13 @@ _STEPS_BACK = (0.0, 0.5, 2.0, 8.0)
 # These seek by an index or clusters; all others (transport and program streams, bare codecs) go back to
 # their start by byte, because a seek to time 0 lands behind their first keyframe.
 _SEEK_BY_TIME = ("mov", "matroska", "avi", "asf", "flv", "ogg", "nut", "mxf")
+# Their frames build on each other although every packet is flagged as a keyframe.
+_NO_KEYFRAMES = frozenset({"gif", "apng", "webp"})
+
+
+def builds_on_all_before(stream: VideoStream) -> bool:
+    """Tell a stream that can only be read from its first packet on, whatever its keyframe flags say."""
+    return stream.codec_context.codec.name in _NO_KEYFRAMES
 
 
 class StreamReader:

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vidclf_cli.media.frames import FrameScaler, is_blank
-from vidclf_cli.media.probe import clockwise_quarter, display_size, frame_rate, pixel_aspect
-from vidclf_cli.media.reader import StreamReader
+from vidclf_cli.media.probe import corrected_by
+from vidclf_cli.media.reader import StreamReader, builds_on_all_before
 from vidclf_cli.media.types import Frame, MediaInfo
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _LEAST_SHARE = 0.4
 _FILL_PIXELS_AT_MOST = 500 * 1280 * 720
 # A pass over a file that cannot be seeked in ends here.
 _PASS_PACKETS = 200_000
-# Their frames build on each other although every packet is flagged as a keyframe.
-_NO_KEYFRAMES = frozenset({"gif", "apng", "webp"})
 
 
 @dataclass(slots=True)
@@ -74,7 +72,7 @@ class FrameSampler:
         self._stream = stream
         self._count = frame_count
         self._needed = min(MIN_FRAME_COUNT, frame_count, stream.frames or MIN_FRAME_COUNT)
-        self._stateful = stream.codec_context.codec.name in _NO_KEYFRAMES
+        self._stateful = builds_on_all_before(stream)
         self._indexed = stream.frames > 0 and info.container.startswith("mov")
         self._picks: list[Pick] = []
         self._keys: list[float] = []  # seconds of the keyframes that were decoded or refused, in order
@@ -275,18 +273,8 @@ class FrameSampler:
 
     def _learn_from(self, frame: VideoFrame) -> None:
         """Correct what the header said by what the first frame says."""
-        aspect = pixel_aspect(self._stream)
-        rotation = clockwise_quarter(frame.rotation)
-        width, height = display_size(frame.width, frame.height, aspect, rotation)
-        self.info = replace(
-            self.info,
-            frame_rate=frame_rate(self._stream),
-            width=width,
-            height=height,
-            rotation_degrees=rotation,
-            pixel_aspect=aspect,
-        )
-        self._scaler = FrameScaler(aspect)
+        self.info = corrected_by(frame, self._stream, self.info)
+        self._scaler = FrameScaler(self.info.pixel_aspect)
 
 
 def _itself(frame: VideoFrame) -> VideoFrame:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vidclf_cli.errors import Reason
 
 Frame = NDArray[np.uint8]
 """RGB picture, shape (height, width, 3), upright, square pixels, short side 256."""
@@ -76,6 +79,43 @@ class Sample:
     timestamps_seconds: tuple[float, ...] = ()
     waveform: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRequest:
+    """Which part of a video's timeline to read: a frame for each of some slots of time.
+
+    Attributes:
+        edges: Edges of the slots in seconds from the first frame, in order, one more than there are slots.
+        dense: Decode a frame for every slot, wherever it lies; else only what keyframes and a small budget
+            per slot give.
+    """
+
+    edges: tuple[float, ...]
+    dense: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePart:
+    """What was read of a part of a timeline.
+
+    A slot that has neither a frame nor a failure belongs to the frame before it.
+
+    Attributes:
+        info: What the file says of itself.
+        frames: One per slot at most, in order of time.
+        timestamps_seconds: The frames' real presentation times, same length as `frames`.
+        slots: The slot of each frame, counted within the request.
+        failures: Slot to the reason why nothing of it could be read.
+        seconds: How long the reading took.
+    """
+
+    info: MediaInfo
+    frames: tuple[Frame, ...] = ()
+    timestamps_seconds: tuple[float, ...] = ()
+    slots: tuple[int, ...] = ()
+    failures: Mapping[int, Reason] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from vidclf_cli.media.types import Limits, Sample, SampleRequest
+from vidclf_cli.media.types import Limits, Sample, SampleRequest, TimelinePart, TimelineRequest
 
 _SECRETS = ("_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS", "_ACCESS_KEY")
 _PR_SET_PDEATHSIG = 1
@@ -54,6 +54,15 @@ def read(path: bytes, request: SampleRequest, limits: Limits) -> Sample:
     return dataclasses.replace(sample, seconds=time.perf_counter() - begun)
 
 
+def read_part(path: bytes, request: TimelineRequest, limits: Limits) -> TimelinePart:
+    """Read a part of one file's timeline (`vidclf_cli.media.timeline.read_timeline`)."""
+    from vidclf_cli.media.timeline import read_timeline
+
+    begun = time.perf_counter()
+    part = read_timeline(Path(os.fsdecode(path)), request, limits)
+    return dataclasses.replace(part, seconds=time.perf_counter() - begun)
+
+
 def _close_output() -> None:
     """Keep decoders and a dying C library from writing into the program's output."""
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -67,7 +76,8 @@ def _preload() -> None:
     import av  # noqa: F401
     import numpy as np  # noqa: F401
 
-    import vidclf_cli.media.sample  # noqa: F401
+    import vidclf_cli.media.sample
+    import vidclf_cli.media.timeline  # noqa: F401
     from vidclf_cli.media.container import silence_ffmpeg
 
     silence_ffmpeg()

@@ -25,6 +25,8 @@ from vidclf_cli.spaces import Embedding, Space, Vector
 
 _log = logging.getLogger(__name__)
 
+CHANGED = Reason(Code.CHANGED, "the file changed while it was read; run again when it is whole")
+
 _WINDOW = 256
 """Videos begun and not yet handed on: a video at its time limit lets this many others pass."""
 
@@ -186,11 +188,8 @@ class VideoEmbedding:
         else:
             self._statistics.decoded_count += 1
             self._statistics.seconds["decode"] += sample.seconds
-            if _has_changed(slot.video):
-                reason = Reason(
-                    Code.CHANGED, "the file changed while it was read; run again when it is whole"
-                )
-                self._finish(slot, Embedded(slot.video, failure=reason))
+            if has_changed(slot.video):
+                self._finish(slot, Embedded(slot.video, failure=CHANGED))
             else:
                 yield slot, sample
 
@@ -216,9 +215,7 @@ class VideoEmbedding:
         self._finish(slot, Embedded(slot.video, probe, slot.vectors | new, None, slot.fingerprint))
 
     def _fail_internally(self, slot: _Slot, error: Exception) -> None:
-        _log.debug("An unexpected error with %s", slot.video.path, exc_info=error)
-        reason = Reason(Code.INTERNAL, f"unexpected {type(error).__name__}: {error} (-vv shows more)")
-        self._finish(slot, Embedded(slot.video, failure=reason))
+        self._finish(slot, Embedded(slot.video, failure=unexpected(slot.video.path, error)))
 
     def _finish(self, slot: _Slot, embedded: Embedded) -> None:
         slot.result = embedded
@@ -231,6 +228,14 @@ class VideoEmbedding:
             self._finish(follower, dataclasses.replace(embedded, video=follower.video))
 
 
+def unexpected(path: Path, error: Exception) -> Reason:
+    """Return the reason of a row that an error costs: of an embedder, or of vidclf's own; and log it."""
+    _log.debug("An unexpected error with %s", path, exc_info=error)
+    if isinstance(error, MediaError):
+        return error.reason
+    return Reason(Code.INTERNAL, f"unexpected {type(error).__name__}: {error} (-vv shows more)")
+
+
 def _unreadable(error: OSError) -> Reason:
     return Reason(Code.UNREADABLE, f"the file cannot be read ({error.strerror or error})")
 
@@ -241,7 +246,8 @@ def _is_probe(probe: Mapping[str, Any]) -> bool:
     return (duration is None or isinstance(duration, int | float)) and isinstance(tags, dict)
 
 
-def _has_changed(video: Video) -> bool:
+def has_changed(video: Video) -> bool:
+    """Tell a file that is no longer the one that was found."""
     try:
         status = video.path.stat()
     except OSError:

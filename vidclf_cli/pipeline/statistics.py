@@ -21,6 +21,10 @@ class Statistics:
         reason_counts: Failed and unknown rows per reason code.
         decoded_count: Videos that were read.
         cached_count: Videos whose vectors were all cached.
+        read_timeline_count: Videos whose timeline was read.
+        cached_timeline_count: Videos whose timeline was cached.
+        failed_segment_count: Segment rows of videos that could be read, of which nothing could be read.
+        shared_frame_count: Segments that have no frame of their own and go by the one before.
         seconds: Per stage, of the main process; `decode` is the workers' own time, all workers together.
     """
 
@@ -29,6 +33,10 @@ class Statistics:
     reason_counts: Counter[str] = field(default_factory=Counter)
     decoded_count: int = 0
     cached_count: int = 0
+    read_timeline_count: int = 0
+    cached_timeline_count: int = 0
+    failed_segment_count: int = 0
+    shared_frame_count: int = 0
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     started: float = field(default_factory=time.perf_counter)
 
