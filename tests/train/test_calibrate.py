@@ -193,3 +193,21 @@ def test_bars_stay_where_something_can_pass_them() -> None:
     assert fit_bars(sure, right.astype(np.uint8), LABELS, "multi") == Bars({}, 0.9)
     wrong = np.tile(np.array([0.99, 0.005, 0.005], np.float32), (500, 1))
     assert fit_bars(wrong, np.ones(500, np.int32), LABELS, "single").per_label["a"] == 0.9
+
+
+@pytest.mark.parametrize("count", [6, 30, 1000])
+def test_right_answers_of_a_few_sources_are_no_certainty(count: int) -> None:
+    """A network that tells ten clips apart perfectly says so with logits of 25."""
+    logits = np.eye(3)[np.arange(count) % 3] * 25.0
+    targets = np.arange(count) % 3
+    confidence = to_probabilities(logits / fit_temperature(logits, targets, "single"), "single").max()
+    assert 0.5 < confidence < 1 - 0.1 / count
+    # Clips of one recording say it once, however many they are.
+    sources = np.arange(count) % 6
+    fewer = to_probabilities(logits / fit_temperature(logits, targets, "single", sources), "single").max()
+    assert fewer < 0.995
+
+
+def test_a_temperature_is_never_so_near_1_that_the_exporter_drops_it() -> None:
+    found = {fit_temperature(*simulated(400, "single", seed), "single") for seed in range(5)}
+    assert all(temperature == round(temperature, 4) for temperature in found)

@@ -116,3 +116,18 @@ def test_weights_that_are_none_after_the_first_look_end_the_training_too() -> No
     batches = Worsening(torch.eye(4), torch.tensor([0, 1, 0, 1]), (4,))
     with pytest.raises(VidclfError, match="no number"):
         fit_linear(LinearProblem(batches, 2, "single"), [1.0])
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_fewer_rows_than_dimensions_give_the_optimum_too(copies: int) -> None:
+    random = np.random.default_rng(3)
+    inputs = np.tile(random.standard_normal((20, 200), np.float32) / 14, (copies, 1))  # Rank 20 at most.
+    targets = np.tile(np.arange(20) % 3, copies)
+    others = random.standard_normal((30, 200), np.float32) / 14
+    batches = MemoryBatches(torch.from_numpy(inputs), torch.from_numpy(targets), (150, 50))
+    (layer,) = fit_linear(LinearProblem(batches, 3, "single"), [0.1])
+    expected = LogisticRegression(C=10, max_iter=5000, tol=1e-8).fit(inputs, targets).predict_proba(others)
+    with torch.inference_mode():
+        found = layer(torch.from_numpy(others)).softmax(dim=1)
+    assert np.ptp(expected) > 0.3
+    np.testing.assert_allclose(found, expected, atol=1e-2)

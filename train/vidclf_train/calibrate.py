@@ -15,9 +15,11 @@ from vidclf_cli.scoring import Task
 _WIDEST = 3.0
 """Logarithm of the largest temperature that is tried; the smallest is its inverse."""
 
-_PRIOR_SPREAD = 0.5
-"""Standard deviation of log temperature before anything is seen: a dozen rows that a classifier happens to
-get right would ask for boundless confidence."""
+_PRIOR_SPREAD = 0.75
+"""Standard deviation of log temperature before anything is seen."""
+
+_TEMPERATURE_DIGITS = 4
+"""The exporter takes a division by nearly 1 out of the graph (within 1e-5); 1.0001 stays."""
 
 SINGLE_BAR = 0.5
 """With one label per row a calibrated guess from 0.5 on is more likely right than wrong."""
@@ -30,33 +32,55 @@ _LEAST_F1_BAR = 0.05
 _LEAST_POSITIVES = 5
 
 
-def fit_temperature(logits: NDArray[np.floating], targets: NDArray[np.integer], task: Task) -> float:
+def fit_temperature(
+    logits: NDArray[np.floating],
+    targets: NDArray[np.integer],
+    task: Task,
+    sources: NDArray[np.integer] | None = None,
+) -> float:
     """Find the number by which logits are divided so that the held-out targets are most probable.
 
-    Guo and others 2017, "On Calibration of Modern Neural Networks", section 4.2, with a prior around 1.
+    Guo and others 2017, "On Calibration of Modern Neural Networks", section 4.2, with a prior around 1, and
+    with Platt's targets (1999, "Probabilistic Outputs for Support Vector Machines", section 2.2): of n
+    sources that were all right the next one is so with (n + 1) / (n + 2), not with certainty.
 
     Args:
         logits: Shape (rows, labels), of rows that the model never saw.
         targets: Label numbers (rows,), or zeros and ones (rows, labels).
         task: One softmax over the labels, or a sigmoid for each of them.
+        sources: Number of the source of each row, shape (rows,); None where each row is one.
     """
     if not len(logits):
         return 1.0
+    count = len(logits) if sources is None else len(np.unique(sources))
+    doubt = 1 / (count + 2)
 
     def cost(logarithm: float) -> float:
-        loss = total_loss(logits / np.exp(logarithm), targets, task)
+        loss = total_loss(logits / np.exp(logarithm), targets, task, doubt)
         return loss + 0.5 * (logarithm / _PRIOR_SPREAD) ** 2
 
     found = minimize_scalar(cost, bounds=(-_WIDEST, _WIDEST), method="bounded", options={"xatol": 1e-4})
-    return float(np.exp(found.x))
+    return round(float(np.exp(found.x)), _TEMPERATURE_DIGITS)
 
 
-def total_loss(logits: NDArray[np.floating], targets: NDArray[np.integer], task: Task) -> float:
-    """Return the cross-entropy summed over the rows (and over the labels of each, for `multi`)."""
+def total_loss(
+    logits: NDArray[np.floating], targets: NDArray[np.integer], task: Task, doubt: float = 0.0
+) -> float:
+    """Return the cross-entropy summed over the rows (and over the labels of each, for `multi`).
+
+    Args:
+        logits: Shape (rows, labels).
+        targets: See `fit_temperature`.
+        task: See `fit_temperature`.
+        doubt: How much probability the targets leave to what is not so, all other labels together.
+    """
     if task == "single":
-        return float(-log_softmax(logits, axis=1)[np.arange(len(targets)), targets].sum())
+        losses = -log_softmax(logits, axis=1)
+        right = losses[np.arange(len(targets)), targets]
+        wrong = (losses.sum(axis=1) - right) / (logits.shape[1] - 1)
+        return float(((1 - doubt) * right + doubt * wrong).sum())
     signed = np.where(targets > 0, logits, -logits)
-    return float(np.logaddexp(0, -signed).sum())
+    return float(((1 - doubt) * np.logaddexp(0, -signed) + doubt * np.logaddexp(0, signed)).sum())
 
 
 def mix_logits(
@@ -95,6 +119,7 @@ def cross_calibrated(
     targets: NDArray[np.integer],
     folds: NDArray[np.integer],
     task: Task,
+    sources: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float32]:
     """Calibrate every fold by a temperature fitted on the others, so that no row calibrates itself.
 
@@ -105,11 +130,13 @@ def cross_calibrated(
         targets: See `fit_temperature`.
         folds: Number of the fold of each row, shape (rows,).
         task: See `fit_temperature`.
+        sources: See `fit_temperature`.
     """
     found = np.empty(logits.shape, np.float32)
     for fold in np.unique(folds):
         inside = folds == fold
-        temperature = fit_temperature(logits[~inside], targets[~inside], task)
+        others = None if sources is None else sources[~inside]
+        temperature = fit_temperature(logits[~inside], targets[~inside], task, others)
         found[inside] = to_probabilities(logits[inside] / temperature, task)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from vidclf_cli.errors import VidclfError
 from vidclf_cli.scoring import Task
-from vidclf_train.batches import Batches
+from vidclf_train.batches import Batches, MemoryBatches
 
 _BATCH_ROWS = 4096
 _STEP_COUNT = 60
@@ -59,16 +59,37 @@ def fit_linear(
     Raises:
         VidclfError: The loss is no number.
     """
+    dimension = sum(problem.batches.dimensions)
+    problem, basis = _within_span(problem)
     layer = nn.Linear(sum(problem.batches.dimensions), problem.label_count, device=device)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     fitted: dict[float, nn.Linear] = {}
     for strength in sorted(set(l2), reverse=True):
         _minimise(problem, layer, strength, on_step)
-        copy = nn.Linear(layer.in_features, layer.out_features)
-        copy.load_state_dict(layer.state_dict())
+        copy = nn.Linear(dimension, problem.label_count)
+        weight = layer.weight.detach() if basis is None else layer.weight.detach() @ basis.T
+        copy.load_state_dict({"weight": weight, "bias": layer.bias.detach()})
         fitted[strength] = copy.eval()
     return [fitted[strength] for strength in l2]
+
+
+def _within_span(problem: LinearProblem) -> tuple[LinearProblem, Tensor | None]:
+    """Express rows that are few for their dimension by an orthonormal basis of their span.
+
+    The optimum lies in the span (the representer theorem: whatever is perpendicular to all rows changes no
+    logit, and costs by the penalty), and an evaluation takes a fraction of the time.
+
+    Returns:
+        The same problem in the basis, and the basis, shape (dimension, rows); or as it was, and None.
+    """
+    batches = problem.batches
+    if not isinstance(batches, MemoryBatches) or 2 * batches.row_count > sum(batches.dimensions):
+        return problem, None
+    inputs, targets = next(batches.ordered(batches.row_count))
+    basis, triangle = torch.linalg.qr(inputs.T)
+    reduced = MemoryBatches(triangle.T.contiguous(), targets, (len(inputs),))
+    return replace(problem, batches=reduced), basis
 
 
 def _minimise(
