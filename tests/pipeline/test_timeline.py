@@ -24,7 +24,7 @@ from vidclf_cli.spaces import Embedding, Space
 from vidclf_cli.tracks import Track
 
 VISUAL = Space("toy/brightness@1/visual", "toy/visual", "visual", 2, "frames-8")
-PAID = Space("paid/clips@1/visual", "paid/visual", "visual", 2)
+PAID = Space("paid/clips@1/visual", "paid/visual", "visual", 2, "clips-6s")
 INFO = MediaInfo("toy", 1.0, "toy", 2, 1, 0, 1.0, 25.0, "")
 TEN = Sampling(10.0)
 
@@ -32,10 +32,10 @@ TEN = Sampling(10.0)
 class Brightness:
     """Embeds a frame's first value; fails on 66."""
 
-    spaces = (VISUAL,)
     request = SampleRequest(frame_count=8)
 
-    def __init__(self) -> None:
+    def __init__(self, *spaces: Space) -> None:
+        self.spaces = spaces or (VISUAL,)
         self.most_at_once = 0
 
     def embed(self, samples: Sequence[Sample]) -> list[dict[str, Embedding]]:
@@ -43,7 +43,10 @@ class Brightness:
         values = [int(sample.frames[0][0, 0, 0]) for sample in samples]
         if 66 in values:
             raise RuntimeError("66 is not to be embedded")
-        return [{VISUAL.id: Embedding(np.array([value, 0.1], np.float32), 1)} for value in values]
+        return [
+            {space.id: Embedding(np.array([value, 0.1], np.float32), 1) for space in self.spaces}
+            for value in values
+        ]
 
 
 class ThreadReader:
@@ -126,16 +129,14 @@ def _run(
     videos: Sequence[Embedded],
     sampling: Sampling = TEN,
     *,
-    embedder: Brightness | None = None,
-    others: Sequence[Space] = (),
+    embedders: Sequence[Brightness] = (),
     wanted: Sequence[str] = (VISUAL.id,),
     parts_ahead: int = 4,
     statistics: Statistics | None = None,
 ) -> list[tuple[Embedded, Timeline | None]]:
     run = TimelineReading(
         cache,
-        embedder or Brightness(),
-        others,
+        embedders or [Brightness()],
         wanted,
         lambda: reader,
         parts_ahead,
@@ -177,7 +178,7 @@ def test_a_long_video_is_read_in_parts_of_bounded_size_and_number(
     embedder = Brightness()
     values = [1 + number % 60 for number in range(500)]
     ((_, timeline),) = _run(
-        cache, reader, [_embedded(tmp_path / "long.toy", *values)], embedder=embedder, parts_ahead=3
+        cache, reader, [_embedded(tmp_path / "long.toy", *values)], embedders=[embedder], parts_ahead=3
     )
     assert _shown(timeline) == values
     assert len(reader.read) == 16
@@ -312,43 +313,74 @@ def test_more_segments_than_memory_holds_are_refused_with_what_to_do(
     assert reader.read == []
 
 
-def _clips(*clips: tuple[float, float, float]) -> Track:
+def _track(*spans: tuple[float, float, float], frame_seconds: Sequence[float] | None = None) -> Track:
     return Track(
-        np.array([clip[:2] for clip in clips], np.float64),
-        np.array([(clip[2], 1) for clip in clips], np.float16),
+        np.array([span[:2] for span in spans], np.float64),
+        np.array([(span[2], 1) for span in spans], np.float16),
+        None if frame_seconds is None else np.array(frame_seconds),
     )
 
 
-def test_cached_clip_vectors_of_another_space_are_used_instead_of_reading(
+def test_cached_clip_vectors_are_used_instead_of_reading(
     tmp_path: Path, cache: Cache, reader: ThreadReader
 ) -> None:
     video = _embedded(tmp_path / "a.toy", 1, 2)
-    clips = replace(PAID, sampling="clips-6s")
-    cache.timelines.write(video.fingerprint, {clips: _clips((0, 6, 10), (6, 12, 20), (12, 18, 30))})
-    ((_, timeline),) = _run(cache, reader, [video], others=[PAID], wanted=[PAID.id])
+    cache.timelines.write(video.fingerprint, {PAID: _track((0, 6, 10), (6, 12, 20), (12, 18, 30))})
+    both = [Brightness(), Brightness(PAID)]
+    ((_, timeline),) = _run(cache, reader, [video], embedders=both, wanted=[PAID.id])
     assert reader.read == []
     assert timeline is not None
     np.testing.assert_allclose(timeline.vectors[PAID.id][:, 0], [14, (2 * 20 + 6 * 30) / 8])
+    assert timeline.vectors.keys() == {PAID.id}
 
 
-def test_cached_clip_vectors_stand_beside_frames_where_both_are_read(
+def test_cached_clip_vectors_stand_beside_frames_where_both_decide(
     tmp_path: Path, cache: Cache, reader: ThreadReader
 ) -> None:
     video = _embedded(tmp_path / "a.toy", 1, 2)
-    cache.timelines.write(video.fingerprint, {replace(PAID, sampling="clips"): _clips((0, 20, 10))})
+    cache.timelines.write(video.fingerprint, {PAID: _track((0, 20, 10))})
+    both = [Brightness(), Brightness(PAID)]
     for _ in range(2):
-        ((_, timeline),) = _run(cache, reader, [video], others=[PAID], wanted=[PAID.id, VISUAL.id])
+        ((_, timeline),) = _run(cache, reader, [video], embedders=both, wanted=[PAID.id, VISUAL.id])
         assert timeline is not None
         assert timeline.vectors[PAID.id][:, 0].tolist() == [10, 10]
         assert timeline.vectors[VISUAL.id][:, 0].tolist() == [1, 2]
     assert len(reader.read) == 1
 
 
-def test_a_foreign_track_of_an_own_space_is_not_taken_for_one(
+def test_a_space_that_was_not_asked_for_before_is_read_for_alone(
+    tmp_path: Path, cache: Cache, reader: ThreadReader
+) -> None:
+    video = _embedded(tmp_path / "a.toy", 1, 2)
+    _run(cache, reader, [video])
+    local, other = Brightness(), Brightness(PAID)
+    ((_, timeline),) = _run(cache, reader, [video], embedders=[local, other], wanted=[PAID.id])
+    assert timeline is not None
+    assert timeline.vectors.keys() == {VISUAL.id, PAID.id}
+    assert (local.most_at_once, other.most_at_once) == (0, 2)
+
+
+def test_frames_of_another_sampling_are_not_taken_for_these(
     tmp_path: Path, cache: Cache, reader: ThreadReader
 ) -> None:
     """What comes out must not depend on what else was once asked for."""
     video = _embedded(tmp_path / "a.toy", 1, 2)
-    cache.timelines.write(video.fingerprint, {replace(VISUAL, sampling="keyframes-5s"): _clips((0, 20, 99))})
+    finer = {replace(VISUAL, sampling="keyframes-5s"): _track((0, 20, 99), frame_seconds=[3.0])}
+    cache.timelines.write(video.fingerprint, finer)
     ((_, timeline),) = _run(cache, reader, [video])
     assert _shown(timeline) == [1, 2]
+
+
+def test_vectors_too_large_for_half_precision_stay_numbers(
+    tmp_path: Path, cache: Cache, reader: ThreadReader
+) -> None:
+    class Loud(Brightness):
+        def embed(self, samples: Sequence[Sample]) -> list[dict[str, Embedding]]:
+            return [{VISUAL.id: Embedding(np.array([1e9, -1e9], np.float32), 1)} for _ in samples]
+
+    video = _embedded(tmp_path / "a.toy", 1)
+    for _ in range(2):
+        ((_, timeline),) = _run(cache, reader, [video], embedders=[Loud()])
+        assert timeline is not None
+        assert timeline.vectors[VISUAL.id].tolist() == [[65504, -65504]]
+    assert len(reader.read) == 1

@@ -46,8 +46,8 @@ class TimelineStore:
     def read(self, fingerprint: str, spaces: Iterable[Space]) -> dict[str, Track]:
         """Read the tracks of the asked spaces that are there, by space id.
 
-        Of a space without `sampling` it is the track of the most vectors. A damaged file is set aside and
-        counts as absent.
+        Vectors of whole clips, those of the shortest ones, come before vectors of frames of the space's own
+        `sampling`. A damaged file is set aside and counts as absent.
 
         Raises:
             NewerSchemaError: The file was written by a newer version.
@@ -81,11 +81,11 @@ def _read(file: Any, spaces: Iterable[Space]) -> dict[str, Track]:
 
 def _names(file: Any, space: Space) -> list[str]:
     group = f"{_ROOT}/{space.id}"
-    if not space.sampling:
-        samplings = sorted(h5py.Group(file)[group]) if exists(file, group) else []
-    else:
-        samplings = [space.sampling] if exists(file, f"{group}/{space.sampling}") else []
-    return [f"{group}/{sampling}" for sampling in samplings]
+    if not exists(file, group):
+        return []
+    names = {sampling: f"{group}/{sampling}" for sampling in sorted(h5py.Group(file)[group])}
+    clips = [name for name in names.values() if not exists(file, f"{name}/frame_seconds")]
+    return clips or [names[space.sampling]] if space.sampling in names else clips
 
 
 def _read_track(file: Any, name: str, dimension: int) -> Track:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidclf_cli.decide import Decision
+from vidclf_cli.embedders.registry import find_space
 from vidclf_cli.errors import Code, Reason, UsageError
 from vidclf_cli.evidence import Explainer
-from vidclf_cli.local_spaces import local_spaces
 from vidclf_cli.pipeline.embed import Embedded
 from vidclf_cli.pipeline.statistics import Statistics
 from vidclf_cli.pipeline.timeline import Timeline
@@ -78,8 +78,8 @@ def picture_spaces(scorer: Scorer) -> tuple[str, ...]:
     Raises:
         UsageError: It reads none, or cannot do without another one.
     """
-    own = {space.id for space in local_spaces().values() if space.modality == "visual"}
-    pictures = tuple(space for space in scorer.spaces if space in own or space.endswith("/visual"))
+    found = {space_id: find_space(space_id) for space_id in scorer.spaces}
+    pictures = tuple(each.id for each in found.values() if each is not None and each.modality == "visual")
     advice = "Take a classifier that goes by the picture, or leave --segments out."
     if not pictures:
         read = ", ".join(scorer.spaces)

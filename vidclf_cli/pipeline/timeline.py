@@ -25,7 +25,7 @@ from vidclf_cli.errors import Code, MediaError, Reason, VidclfError
 from vidclf_cli.media.types import Sample, TimelinePart, TimelineRequest
 from vidclf_cli.pipeline.embed import CHANGED, Embedded, has_changed, unexpected
 from vidclf_cli.pipeline.statistics import Statistics
-from vidclf_cli.spaces import Space
+from vidclf_cli.spaces import Embedding, Space
 from vidclf_cli.tracks import Slots, Track, cut, mean_per_part
 
 _log = logging.getLogger(__name__)
@@ -96,13 +96,25 @@ class PartReader(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """A video whose timeline is being made; `parts` are the first and the end slot of those not begun."""
+    """A video whose timeline is being made.
+
+    Attributes:
+        embedded: The video.
+        duration_seconds: Its length.
+        slots: What was found.
+        tracks: Space id to what was cached.
+        missing: Those that fill the other spaces.
+        parts: First and end slot of the parts that nobody reads yet.
+        reading_count: Parts that are being read.
+        timeline: None until it is finished.
+    """
 
     embedded: Embedded
     duration_seconds: float
     slots: Slots
+    tracks: dict[str, Track]
+    missing: tuple[SampleEmbedder, ...]
     parts: deque[tuple[int, int]] = field(default_factory=deque)
-    others: dict[str, Track] = field(default_factory=dict)
     reading_count: int = 0
     timeline: Timeline | None = None
 
@@ -112,10 +124,10 @@ class TimelineReading:
 
     Args:
         cache: Where tracks are looked up and stored.
-        embedder: Makes vectors of frames.
-        others: Spaces of the picture that the embedder does not fill: their tracks are used where they are in
-            the cache, and where these are all that is wanted, the video is not read.
-        wanted: Ids of the spaces that are read by whoever decides.
+        embedders: Those that make vectors of frames; what they fill besides is not made. Vectors of whole
+            clips that are in the cache are used instead, whoever made them.
+        wanted: Ids of the spaces that decide. A video whose clips have vectors in all of them is not read;
+            else all spaces are filled, also those that only explain.
         open_reader: Called once when the first video must be read.
         parts_ahead: How many parts may be read or wait for the encoder at one time.
         sampling: Length of segments and distance of frames.
@@ -125,8 +137,7 @@ class TimelineReading:
     def __init__(
         self,
         cache: Cache,
-        embedder: SampleEmbedder,
-        others: Sequence[Space],
+        embedders: Sequence[SampleEmbedder],
         wanted: Sequence[str],
         open_reader: Callable[[], PartReader],
         parts_ahead: int,
@@ -134,10 +145,11 @@ class TimelineReading:
         statistics: Statistics,
     ) -> None:
         self._cache = cache
-        self._embedder = embedder
-        self._own = tuple(sampling.of(space) for space in embedder.spaces)
-        self._others = tuple(dataclasses.replace(space, sampling="") for space in others)
-        self._needs_own = any(space.id in wanted for space in self._own)
+        self._spaces = {
+            embedder: tuple(sampling.of(space) for space in embedder.spaces if space.modality == "visual")
+            for embedder in embedders
+        }
+        self._wanted = frozenset(wanted)
         self._open_reader = open_reader
         self._parts_ahead = parts_ahead
         self._sampling = sampling
@@ -181,21 +193,35 @@ class TimelineReading:
             return known  # the same content under another name is being read already
         duration = _duration(embedded.probe)
         with self._statistics.timed("cache"):
-            tracks = self._cache.timelines.read(embedded.fingerprint, (*self._own, *self._others))
-        edges = cut(duration, self._sampling.slot_seconds)
-        slot_count = len(edges) - 1
-        work = _Work(embedded, duration, Slots(edges))
-        if all(space.id in tracks for space in self._own) or not self._needs_own:
+            tracks, missing = self._look_up(embedded.fingerprint)
+        slots = Slots(cut(duration, self._sampling.slot_seconds))
+        slot_count = len(slots.edges) - 1
+        work = _Work(embedded, duration, slots, tracks, missing)
+        if not missing:
             self._statistics.cached_timeline_count += 1
             work.timeline = self._timeline(duration, tracks)
         elif slot_count > _SLOTS_AT_MOST:
             work.timeline = _failed(duration, _too_many(slot_count))
         else:
-            work.others = {space.id: tracks[space.id] for space in self._others if space.id in tracks}
             work.parts = _parts(slot_count, self._slots_per_part(embedded.probe))
             self._by_fingerprint[embedded.fingerprint] = work
             self._unfinished.append(work)
         return work
+
+    def _look_up(self, fingerprint: str) -> tuple[dict[str, Track], tuple[SampleEmbedder, ...]]:
+        """Return the tracks that are used, and the embedders that must fill others first."""
+        every = [space for spaces in self._spaces.values() for space in spaces]
+        tracks = self._cache.timelines.read(fingerprint, every)
+        clips = {space_id: track for space_id, track in tracks.items() if track.frame_seconds is None}
+        if self._wanted <= clips.keys():
+            # Not with what else may be there: what comes out must not depend on what was once asked for.
+            return {space_id: clips[space_id] for space_id in self._wanted}, ()
+        missing = [
+            embedder
+            for embedder, spaces in self._spaces.items()
+            if any(space.id not in tracks for space in spaces)
+        ]
+        return tracks, tuple(missing)
 
     def _slots_per_part(self, probe: Mapping[str, Any]) -> int:
         """Return how many slots a task reads: fewer where all that lies between their frames is decoded."""
@@ -232,7 +258,7 @@ class TimelineReading:
         try:
             part = future.result()
             self._statistics.seconds["decode"] += part.seconds
-            self._embed(work.slots, first, part)
+            self._embed(work, first, part)
         except VidclfError:
             raise  # an encoder that is altered is so for every video
         except MediaError as error:
@@ -242,37 +268,46 @@ class TimelineReading:
         if not work.parts and not work.reading_count:
             self._finish(work)
 
-    def _embed(self, slots: Slots, first: int, part: TimelinePart) -> None:
+    def _embed(self, work: _Work, first: int, part: TimelinePart) -> None:
         samples = [
             Sample(part.info, (frame,), (seconds,))
             for frame, seconds in zip(part.frames, part.timestamps_seconds, strict=True)
         ]
-        with self._statistics.timed("encode"):
-            made = self._embedder.embed(samples)
-        for number, seconds, embeddings in zip(part.slots, part.timestamps_seconds, made, strict=True):
-            # Rounded before use: what comes back from the cache next time is the same.
-            slots.rows[first + number] = {
-                space.id: embeddings[space.id].vector.astype(np.float16) for space in self._own
-            }
-            slots.frame_seconds[first + number] = seconds
+        rows: list[dict[str, NDArray[np.float16]]] = [{} for _ in samples]
+        for embedder in work.missing:
+            with self._statistics.timed("encode"):
+                made = embedder.embed(samples)
+            for row, embeddings in zip(rows, made, strict=True):
+                row |= {space.id: _half(embeddings.get(space.id), space) for space in self._spaces[embedder]}
+        slots = work.slots
+        slots.rows |= {first + number: row for number, row in zip(part.slots, rows, strict=True)}
+        slots.frame_seconds |= {
+            first + number: seconds
+            for number, seconds in zip(part.slots, part.timestamps_seconds, strict=True)
+        }
         slots.failures |= {first + number: reason for number, reason in part.failures.items()}
 
     def _finish(self, work: _Work) -> None:
         del self._by_fingerprint[work.embedded.fingerprint]
         self._statistics.read_timeline_count += 1
+        slots, work.slots = work.slots, Slots(())
         if has_changed(work.embedded.video):
             work.timeline = _failed(work.duration_seconds, CHANGED)
             return
-        spans, failures = work.slots.spans()
-        tracks = {space: work.slots.track(space, spans) for space in self._own} if spans else {}
+        spans, failures = slots.spans()
+        new = {
+            space: slots.track(space, spans)
+            for embedder in work.missing
+            for space in self._spaces[embedder]
+            if spans
+        }
         if not failures:
             # With failures it is read again next time, as videos that failed are.
             with self._statistics.timed("store"):
-                self._cache.timelines.write(work.embedded.fingerprint, tracks)
-        found = work.others | {space.id: track for space, track in tracks.items()}
-        middles = {_middle(work.slots.edges, slot): reason for slot, reason in failures.items()}
-        work.timeline = self._timeline(work.duration_seconds, found, middles)
-        work.slots = Slots(())
+                self._cache.timelines.write(work.embedded.fingerprint, new)
+        tracks = {space.id: track for space, track in new.items()} | work.tracks
+        middles = {_middle(slots.edges, slot): reason for slot, reason in failures.items()}
+        work.timeline = self._timeline(work.duration_seconds, tracks, middles)
 
     def _timeline(
         self, duration: float, tracks: Mapping[str, Track], failures: Mapping[float, Reason] | None = None
@@ -283,15 +318,15 @@ class TimelineReading:
         vectors = {}
         for space_id, track in tracks.items():
             vectors[space_id], covered = mean_per_part(track, edges)
-            found |= covered
+            found |= covered & (space_id in self._wanted)
         reasons: dict[int, Reason] = {}
         for seconds, reason in (failures or {}).items():
             segment = int(np.searchsorted(edges, seconds)) - 1
             if not found[segment]:
                 reasons.setdefault(segment, reason)
-        own = [tracks[space.id] for space in self._own if space.id in tracks]
-        if own and not self._sampling.dense:
-            self._statistics.shared_frame_count += int(found.sum()) - len(own[0].spans)
+        if not self._sampling.dense:
+            frames = [track for track in tracks.values() if track.frame_seconds is not None]
+            self._statistics.shared_frame_count += int(found.sum()) - len(frames[0].spans) if frames else 0
         return Timeline(edges, vectors, reasons)
 
 
@@ -305,6 +340,14 @@ def _duration(probe: Mapping[str, Any]) -> float:
 def _number(probe: Mapping[str, Any], key: str) -> float:
     value = probe.get(key)
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _half(embedding: Embedding | None, space: Space) -> NDArray[np.float16]:
+    """Round before use, not only to keep: what comes back from the cache next time is the same."""
+    if embedding is None:
+        return np.zeros(space.dimension, np.float16)
+    limit = np.finfo(np.float16).max
+    return np.clip(embedding.vector, -limit, limit).astype(np.float16)
 
 
 def _parts(slot_count: int, size: int) -> deque[tuple[int, int]]:
