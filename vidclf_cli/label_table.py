@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vidclf_cli.errors import UsageError
+from vidclf_cli.wording import some
 
 PATH_COLUMNS = ("path", "file", "filename", "file_name")
 LABEL_COLUMNS = ("label", "labels", "category", "class")
@@ -82,13 +83,15 @@ def _read(path: Path, stream: TextIO, group_column: str | None) -> tuple[LabelRo
         )
     delimiter = max(_DELIMITERS, key=header.count)
     stream.seek(0)
-    # Strict: without it a quote that is never closed swallows every line behind it.
-    reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+    lines = _NumberedRows(stream, delimiter)
     try:
-        columns = _columns(path, next(reader, []), group_column)
-        rows = tuple(islice(_rows(path, _numbered(reader), columns), _ROW_LIMIT + 1))
+        columns = _columns(path, next(lines, (1, []))[1], group_column)
+        rows = tuple(islice(_rows(path, lines, columns), _ROW_LIMIT + 1))
     except csv.Error as error:
-        raise UsageError(f"{path}: line {reader.line_num} is broken ({error}).", _SAVE_AGAIN) from error
+        raise UsageError(
+            f"{path}: the row that begins in line {lines.begin} is broken ({error}).",
+            "A quote may be open: a cell with a quote in it is in quotes, and has it twice.",
+        ) from error
     if len(rows) > _ROW_LIMIT:
         raise UsageError(
             f"{path} has more than {_ROW_LIMIT:,} rows.", "Pack the vectors of sets as large as that."
@@ -98,21 +101,40 @@ def _read(path: Path, stream: TextIO, group_column: str | None) -> tuple[LabelRo
     return rows
 
 
-def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """Yield rows with the number of the line that they begin in; `line_num` is the one they end in."""
-    begin = reader.line_num + 1  # type: ignore[attr-defined]  # a csv.reader, whose type has no public name
-    for cells in reader:
-        yield begin, cells
-        begin = reader.line_num + 1  # type: ignore[attr-defined]
+class _NumberedRows:
+    """The rows of a CSV, each with the number of the line that it begins in.
+
+    Attributes:
+        begin: That line, of the row read last or, where it cannot be read, of the one being read.
+    """
+
+    def __init__(self, stream: TextIO, delimiter: str) -> None:
+        # Strict: without it a quote that is never closed swallows every line behind it.
+        self._reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+        self.begin = 1
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> tuple[int, list[str]]:
+        """Return the next row.
+
+        Raises:
+            csv.Error: It is broken.
+        """
+        self.begin = self._reader.line_num + 1  # `line_num` is the line that a row ended in.
+        return self.begin, next(self._reader)
 
 
 def _columns(path: Path, header: Sequence[str], group_column: str | None) -> _Columns:
     names = [name.strip().casefold() for name in header]
     path_at, label_at = _find(names, PATH_COLUMNS), _find(names, LABEL_COLUMNS)
     if path_at is None or label_at is None:
-        raise UsageError(
-            f"{path}: its first line names no column `{'path' if path_at is None else 'label'}`.", _ADVICE
-        )
+        missing = "path" if path_at is None else "label"
+        if not any(names):
+            raise UsageError(f"{path} is empty, or its first line is.", _ADVICE)
+        raise UsageError(f"{path}: its first line ({some(names)}) names no column `{missing}`.", _ADVICE)
     group_at = _find(names, GROUP_COLUMNS if group_column is None else (group_column.strip().casefold(),))
     if group_column is not None and group_at is None:
         raise UsageError(

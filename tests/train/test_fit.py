@@ -250,7 +250,7 @@ def test_a_damaged_checkpoint_is_set_aside(
     assert note.endswith("and now called network.damaged; training starts anew.")
     assert (tmp_path / "network.damaged").exists()
     assert are_equal(fitted, expected)
-    assert train(checkpoint=path).notes[0].startswith("Training goes on after epoch 6")
+    assert train(checkpoint=path).notes[0].startswith("Parts that were finished before")
 
 
 def test_a_checkpoint_that_cannot_be_written_says_so(tmp_path: Path) -> None:

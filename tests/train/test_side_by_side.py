@@ -67,6 +67,7 @@ def test_a_failure_ends_the_others_and_those_that_wait(error: type[BaseException
 
     def comes_late(_: Check) -> None:
         late.append(True)
+        ended.wait(0.05)  # Long enough for whoever waits to hear of the failure.
 
     threads = torch.get_num_threads()
     with pytest.raises(error, match="this one"):

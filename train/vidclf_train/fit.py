@@ -289,6 +289,8 @@ class _Training:
             self._curve = {name: list(values) for name, values in found.curve.items()}
             self._best_epoch, self.epoch_count = found.best_epoch, found.epoch_count
             self._seconds_before = found.seconds
+            if found.epoch_count >= self._head.epochs:
+                note = f"Parts that were finished before are taken over from {path.parent}."
         return (note,) if note else ()
 
     def save_if_due(self, path: Path) -> None:
