@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vidclf_cli.errors import Code, Reason
 from vidclf_cli.records import Evidence, LabelScore, Prediction, Result, Status, Video
 from vidclf_cli.writers.csv import CsvWriter
-from vidclf_cli.writers.row import COLUMNS
+from vidclf_cli.writers.row import COLUMNS, to_row
 
 HEADER = (
     "path,label,confidence,status,reason,alternatives,evidence,modalities,duration_seconds,"
@@ -38,7 +38,7 @@ def _read(*results: Result) -> list[dict[str, str]]:
     stream = io.StringIO(newline="")
     writer = CsvWriter(stream)
     for result in results:
-        writer.write(result)
+        writer.write(to_row(result))
     stream.seek(0)
     return list(csv.DictReader(stream))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 # Only charsets: a name such as `idna` or `unicode_escape` also names a Python codec.
-_CHARSET = re.compile(
+CHARSET = re.compile(
     r"(?:utf-?(?:8|16)|us-ascii|iso-?8859-\d{1,2}|windows-?125\d|cp(?:437|850|125\d)|latin-?1|koi8-[ru]"
     r"|shift[_-]?jis|euc-(?:jp|kr)|gb(?:k|2312|18030)|big5)",
     re.IGNORECASE,
@@ -83,6 +83,6 @@ def decode_text(data: bytes, declared: str = "") -> str:
     except UnicodeDecodeError as error:
         if error.start >= len(data) - 3 and error.reason == "unexpected end of data":
             return data[: error.start].decode("utf-8")
-    if _CHARSET.fullmatch(declared):
+    if CHARSET.fullmatch(declared):
         return data.decode(declared, "ignore")
     return data.decode("cp1252", "replace").replace("\ufffd", "")

@@ -10,6 +10,7 @@ import html
 import re
 
 from vidclf_cli.metadata.files import decode_text
+from vidclf_cli.metadata.nfo_mark import key_of, owned_keys
 from vidclf_cli.metadata.text import Fields
 
 LIMIT_BYTES = 256 << 10
@@ -22,17 +23,32 @@ _WANTED = frozenset({*_TITLES, *_KEYWORDS, *_NAMES, *_PASSAGES})
 _PASSED_OVER = frozenset(
     {"actor", "fileinfo", "fanart", "ratings", "thumb", "art", "resume", "trailer", "producer", "collection"}
 )
-_ROOTS = frozenset({"movie", "tvshow", "episodedetails", "musicvideo", "season", "video", "details", "item"})
+ROOTS = frozenset({"movie", "tvshow", "episodedetails", "musicvideo", "season", "video", "details", "item"})
+"""Elements that hold what is said about a video; names are compared in lower case."""
+
 _TAG = re.compile(r"(/?)([A-Za-z_][\w.-]{0,40})[^>]*?(/?)")
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,100}?encoding=["']([\w-]{1,20})["']""")
 _MOST_VALUES = 50
 
 
 def parse_nfo(data: bytes) -> Fields:
-    """Read title, plot, genres and tags; never fails; without XML it says nothing."""
-    declared = _DECLARED.search(data[:256])
-    found = _elements(decode_text(data, declared[1].decode("ascii") if declared else ""))
+    """Read title, plot, genres and tags; never fails; without XML it says nothing.
+
+    What vidclf put there itself is left out.
+    """
+    text = decode_text(data, declared_charset(data))
+    owned = owned_keys(text)
+    found = {
+        name: [value for value in values if (name, key_of(value)) not in owned]
+        for name, values in _elements(text).items()
+    }
     return Fields(*(_pick(found, names) for names in (_TITLES, _KEYWORDS, _NAMES, _PASSAGES)))
+
+
+def declared_charset(data: bytes) -> str:
+    """Return the charset that the XML declaration names; empty where it names none."""
+    declared = _DECLARED.search(data[:256])
+    return declared[1].decode("ascii") if declared else ""
 
 
 def _pick(found: dict[str, list[str]], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -64,7 +80,7 @@ def _elements(text: str) -> dict[str, list[str]]:
         if tag is None:
             continue
         closing, name, empty = tag[1], tag[2].lower(), tag[3]
-        root_seen = root_seen or name in _ROOTS
+        root_seen = root_seen or name in ROOTS
         if closing and name == wanted:
             values = found.setdefault(wanted, [])
             if (value := "".join(pieces).strip()) and len(values) < _MOST_VALUES:

@@ -75,24 +75,41 @@ class Sidecars:
 
     def nfo(self, video: Video) -> Fields:
         """Return what `name.nfo` says, or `movie.nfo` when the video is alone in its folder."""
+        path = self.nfo_path(video)
+        return _parsed(path, NFO_LIMIT_BYTES, parse_nfo) if path else Fields()
+
+    def nfo_path(self, video: Video) -> Path | None:
+        """Return where the `.nfo` about the video alone is; None where there is none."""
         if path := self._beside(video, ".nfo"):
-            return _parsed(path, NFO_LIMIT_BYTES, parse_nfo)
-        folder = video.path.parent
-        listing = self._listing(folder, video.root)
+            return path
+        listing = self._listing(video.path.parent, video.root)
         if listing.has_one_video and _holds(listing.names, "movie.nfo"):
-            return self._shared_nfo(folder / "movie.nfo")
-        return Fields()
+            return video.path.parent / "movie.nfo"
+        return None
 
     def show_nfo(self, video: Video) -> Fields:
         """Return what `tvshow.nfo` says, of the video's folder or up to two above it, within the root."""
+        path = self.show_nfo_path(video)
+        return self._shared_nfo(path) if path else Fields()
+
+    def show_nfo_path(self, video: Video) -> Path | None:
+        """Return where the video's `tvshow.nfo` is; None where it belongs to no show."""
         folder = video.path.parent
         for _ in range(_SHOW_LEVELS + 1):
             if _holds(self._listing(folder, video.root).names, "tvshow.nfo"):
-                return self._shared_nfo(folder / "tvshow.nfo")
+                return folder / "tvshow.nfo"
             if folder == video.root:
                 break
             folder = folder.parent
-        return Fields()
+        return None
+
+    def files_about(self, video: Video) -> tuple[Path, ...]:
+        """Return every file that may say something about the video, in a fixed order."""
+        folder = video.path.parent
+        found = [folder / name for name in self._listing(folder, video.root).beside(video.path.stem)]
+        found += [path for path in (self.nfo_path(video), self.show_nfo_path(video)) if path]
+        found += [video.root / name for name in self._listing(video.root, video.root).tables]
+        return tuple(dict.fromkeys(found))
 
     def table(self, video: Video) -> Fields:
         """Return what the root's tables say about it."""

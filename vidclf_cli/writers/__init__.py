@@ -1,24 +1,41 @@
-"""Write result rows, one small streaming writer per format."""
+"""Write result rows, one small streaming writer per format, and read them back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from vidclf_cli.errors import UsageError
-from vidclf_cli.records import Result
-from vidclf_cli.writers.csv import CsvWriter
-from vidclf_cli.writers.jsonl import JsonlWriter
-from vidclf_cli.writers.output import STDOUT
+from vidclf_cli.writers.csv import CsvWriter, read_csv
+from vidclf_cli.writers.jsonl import JsonlWriter, read_jsonl
+from vidclf_cli.writers.output import STDOUT, open_output, place_of
+from vidclf_cli.writers.parquet import open_parquet, read_parquet
+from vidclf_cli.writers.row import Row
+from vidclf_cli.writers.sqlite import open_sqlite, read_sqlite
 
-FORMATS = ("csv", "jsonl")
-_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMATS = ("csv", "jsonl", "parquet", "sqlite")
+_BY_SUFFIX = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".sqlite": "sqlite",
+    ".db": "sqlite",
+}
+_READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "sqlite": read_sqlite,
+}
 
 
 class Writer(Protocol):
-    """Writes results one by one."""
+    """Writes rows one by one: a video's own row, then those of its segments."""
 
-    def write(self, result: Result) -> None:
+    def write(self, row: Row) -> None:
         """Write one row."""
 
 
@@ -41,6 +58,37 @@ def choose_format(target: str, chosen: str | None) -> str:
     return _BY_SUFFIX[suffix]
 
 
-def make_writer(format_name: str, stream: TextIO) -> Writer:
-    """Return a writer of one of `FORMATS` onto a stream."""
-    return CsvWriter(stream) if format_name == "csv" else JsonlWriter(stream)
+@contextmanager
+def open_rows(
+    target: str, format_name: str, option: str = "--out", *, force: bool = False
+) -> Iterator[Writer]:
+    """Open a place for rows; a file appears when the block ends well, and on any exception stays as it was.
+
+    Args:
+        target: A path; for csv and jsonl also `-`, standard output.
+        format_name: One of `FORMATS`.
+        option: What the user gave the target with, for messages.
+        force: A table of a database with other columns is replaced.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    if format_name == "sqlite":
+        with open_sqlite(place_of(target, option), option, force=force) as database:
+            yield database
+    elif format_name == "parquet":
+        with open_parquet(place_of(target, option), option) as table:
+            yield table
+    else:
+        with open_output(target, option) as stream:
+            yield CsvWriter(stream) if format_name == "csv" else JsonlWriter(stream)
+
+
+def read_rows(path: Path, format_name: str) -> Iterator[Row]:
+    """Yield the rows of a file that `open_rows` wrote, in their order.
+
+    Raises:
+        RowError: A row is none of vidclf's.
+        OSError: The file cannot be read.
+    """
+    return _READERS[format_name](path)

@@ -34,35 +34,70 @@ def open_output(target: str, option: str = "--out") -> Iterator[TextIO]:
         with _open_stdout(option) as stream:
             yield stream
         return
-    path = _place(target, option)
+    path = place_of(target, option)
     if path.exists() and not path.is_file():
         # A device or a pipe (`--out /dev/stderr`) is written to, never replaced.
-        with _writing(path, option):
+        with writing(path, option):
             stream = _FileStream(path, path, option)
-        with stream, _writing(path, option):
+        with stream, writing(path, option):
             yield stream
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with _writing(path, option):
+    with replacing(path, option) as temporary:
+        with writing(path, option):
             stream = _FileStream(path, temporary, option)
         try:
             yield stream
-            with _writing(path, option):
+            with writing(path, option):
                 stream.flush()
-                os.fsync(stream.fileno())
         finally:
             # After a full disk, closing tries once more to write what is left, and fails again.
             with contextlib.suppress(OSError, OutputError):
                 stream.close()
-        with _writing(path, option):
-            if path.exists():
-                # Whoever could read the file that is replaced can go on reading it.
-                temporary.chmod(path.stat().st_mode & 0o777)
-            temporary.replace(path)
+
+
+@contextmanager
+def replacing(path: Path, option: str = "--out") -> Iterator[Path]:
+    """Give a name beside a file: what is written there takes the file's place when the block ends well.
+
+    On any exception it is removed, and the file stays as it was.
+
+    Args:
+        path: The file, which need not be there yet.
+        option: What the user gave it with, for messages.
+
+    Raises:
+        OutputError: It cannot be put into place.
+    """
+    with temporary_beside(path) as temporary:
+        yield temporary
+        put_in_place(temporary, path, option)
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Give the name of a file that is not there, in the same folder; what is there at the end is removed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)  # of a process of this number that was killed
+        yield temporary
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path, option: str = "--out") -> None:
+    """Let a file that is finished take another's place, and its permissions.
+
+    Raises:
+        OutputError: The system refuses.
+    """
+    with writing(path, option):
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        if path.exists():
+            # Whoever could read the file that is replaced can go on reading it.
+            temporary.chmod(path.stat().st_mode & 0o777)
+        temporary.replace(path)
 
 
 def check_writable(target: str, option: str = "--out") -> None:
@@ -77,7 +112,7 @@ def check_writable(target: str, option: str = "--out") -> None:
     """
     if target == STDOUT:
         return
-    path = _place(target, option)
+    path = place_of(target, option)
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.exists() and not path.is_file():
@@ -88,7 +123,7 @@ def check_writable(target: str, option: str = "--out") -> None:
         raise _no_place(path, error, option) from error
 
 
-def _place(target: str, option: str) -> Path:
+def place_of(target: str, option: str) -> Path:
     """Return where the output goes: behind a symbolic link what it leads to.
 
     Raises:
@@ -121,12 +156,17 @@ class _FileStream(io.TextIOWrapper):
         self._option = option
 
     def write(self, text: str, /) -> int:
-        with _writing(self._path, self._option):
+        with writing(self._path, self._option):
             return super().write(text)
 
 
 @contextmanager
-def _writing(path: Path, option: str) -> Iterator[None]:
+def writing(path: Path, option: str) -> Iterator[None]:
+    """Turn what the system says in this block into an error that says what to do.
+
+    Raises:
+        OutputError: The system refused something.
+    """
     try:
         yield
     except OSError as error:

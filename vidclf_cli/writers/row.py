@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vidclf_cli.records import Prediction, Result
+from vidclf_cli.records import Prediction, Result, Status
+
+Row = Mapping[str, Any]
+"""Cells by column: text, numbers (None when not known), lists of mappings or of names."""
 
 COLUMNS = (
     "path",
@@ -23,10 +26,18 @@ COLUMNS = (
 )
 """The columns, in this order, part of the output format."""
 
+NUMBER_COLUMNS = frozenset({"confidence", "duration_seconds", "segment_start_seconds", "segment_end_seconds"})
+LIST_COLUMNS = frozenset({"alternatives", "evidence", "modalities"})
+
+_STATUSES = frozenset(Status)
 _DIGITS = 4  # of a confidence: more would suggest a precision that is not there
 
 
-def to_row(result: Result) -> Mapping[str, Any]:
+class RowError(ValueError):
+    """A row of a file that vidclf cannot have written; the text says what is wrong with it."""
+
+
+def to_row(result: Result) -> Row:
     """Return a result's cells by column.
 
     Lists stay lists (of `{"label", "confidence"}`, of `{"source", "what", "weight"}`, of names); what is
@@ -48,6 +59,27 @@ def to_row(result: Result) -> Mapping[str, Any]:
         "segment_end_seconds": _round(end),
         "model": result.model,
     }
+
+
+def check_row(row: Row) -> Row:
+    """Return a row that was read from a file, once its cells are what `to_row` makes.
+
+    Raises:
+        RowError: They are not.
+    """
+    for column in COLUMNS:
+        value = row.get(column)
+        if column in LIST_COLUMNS:
+            is_right = isinstance(value, list)
+        elif column in NUMBER_COLUMNS:
+            is_right = value is None or isinstance(value, int | float)
+        else:
+            is_right = isinstance(value, str)
+        if not is_right:
+            raise RowError(f"{column} is {value!r}"[:200])
+    if not row["path"] or row["status"] not in _STATUSES:
+        raise RowError(f"path is {row['path']!r}, status is {row['status']!r}"[:200])
+    return row
 
 
 def _alternatives(prediction: Prediction | None) -> list[dict[str, Any]]:
