@@ -14,17 +14,14 @@ import pytest
 from onnx import helper, numpy_helper
 
 from tests.classifier_files import CONCEPTS, METADATA, document, small_model, write
-from vidclf_cli.classifier import (
-    check_can_embed,
-    describe_classifier,
-    load_classifier,
-    shipped_classifiers,
-)
+from vidclf_cli.classifier import check_can_embed, load_classifier
+from vidclf_cli.classifier_text import describe_classifier
 from vidclf_cli.errors import ClassifierError
 from vidclf_cli.onnx_file import NotOnnxError, summarize
 from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
 from vidclf_cli.pipeline.run import Classification
 from vidclf_cli.scoring import has_evidence
+from vidclf_cli.shipped import shipped_classifiers
 
 
 def one_hot(index: int, dimension: int, count: int = 1) -> np.ndarray:

@@ -14,7 +14,8 @@ from vidclf_cli.classifier import Classifier, load_classifier
 from vidclf_cli.cli.app import vidclf
 from vidclf_cli.dataset import Dataset, Split, open_dataset, write_dataset
 from vidclf_cli.errors import UsageError
-from vidclf_cli.evaluation import SPLITS, evaluate_dataset
+from vidclf_cli.evaluation import evaluate_dataset
+from vidclf_cli.scored_rows import SPLITS
 
 LABELS = ("cat", "dog", "car")
 

@@ -314,11 +314,13 @@ def test_what_is_answered_at_the_bars() -> None:
     found = measure(scores, targets, "single", bars=[0.7, 0.7]).answered
     assert (found.count, found.unknown_count, found.coverage) == (3, 1, 0.75)
     assert found.accuracy == pytest.approx(2 / 3)
+    assert found.precision.low < found.accuracy < found.precision.high
     blind = measure(scores, targets, "single", bars=0.0, has_evidence=np.array([True, True, False, True]))
     assert (blind.answered.count, blind.answered.accuracy) == (3, 1.0)
     silent = measure(scores, targets, "single", bars=1.0)
     assert silent.to_dict()["answered"] == {
-        "count": 0, "unknown_count": 4, "coverage": 0.0, "accuracy": None,
+        "count": 0, "unknown_count": 4, "coverage": 0.0, "accuracy": None, "accuracy_low": None,
+        "accuracy_high": None,
     }  # fmt: skip
 
 

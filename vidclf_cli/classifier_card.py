@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidclf_cli.errors import ClassifierError
+from vidclf_cli.precision import NEVER, PrecisionTable
 from vidclf_cli.scoring import Task
 
 METADATA_KEY = "vidclf"
@@ -48,12 +49,13 @@ class ClassifierCard:
         task: `single` or `multi`.
         inputs: One per space.
         temperature: What the graph divides its logits by, for the record: `probabilities` is calibrated.
-        thresholds: Labels whose own bar differs from `min_confidence`.
+        thresholds: Labels whose own bar differs from `min_confidence`; an infinite one: never given.
         min_confidence: Below it the answer is unknown.
         metrics: How well it does, and on which data.
         recipe: How it was made.
         versions: With which software.
         licence: Under which terms it may be used.
+        precision: Thresholds by the precision that they reach; None in files that hold none.
     """
 
     name: str
@@ -67,6 +69,7 @@ class ClassifierCard:
     recipe: Mapping[str, Any]
     versions: Mapping[str, Any]
     licence: str
+    precision: PrecisionTable | None = None
 
     def to_json(self) -> str:
         """Return the document as it stands in a file's metadata."""
@@ -74,20 +77,22 @@ class ClassifierCard:
             {"name": each.name, "space": each.space, "dimension": each.dimension, "required": each.required}
             for each in self.inputs
         ]
-        document = {
+        document: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "name": self.name,
             "labels": list(self.labels),
             "task": self.task,
             "inputs": inputs,
             "temperature": self.temperature,
-            "thresholds": dict(self.thresholds),
+            "thresholds": {label: None if bar == NEVER else bar for label, bar in self.thresholds.items()},
             "min_confidence": self.min_confidence,
             "metrics": dict(self.metrics),
             "recipe": dict(self.recipe),
             "versions": dict(self.versions),
             "licence": self.licence,
         }
+        if self.precision is not None:
+            document["precision"] = self.precision.to_dict()
         return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
@@ -143,6 +148,7 @@ class _Parser:
             recipe=self._mapping(document, "recipe"),
             versions=self._mapping(document, "versions"),
             licence=self._text(document, "licence"),
+            precision=self._precision(document, labels),
         )
 
     def _load(self, text: str) -> dict[str, Any]:
@@ -202,9 +208,38 @@ class _Parser:
 
     def _thresholds(self, document: dict[str, Any], labels: tuple[str, ...]) -> dict[str, float]:
         thresholds = self._mapping(document, "thresholds")
+        self._check_known(thresholds, labels)
+        return {
+            label: NEVER if value is None else self._number(value, "thresholds", 0.0, 1.0)
+            for label, value in thresholds.items()
+        }
+
+    def _precision(self, document: dict[str, Any], labels: tuple[str, ...]) -> PrecisionTable | None:
+        if "precision" not in document:
+            return None
+        entry = self._mapping(document, "precision")
+        thresholds = self._mapping(entry, "thresholds")
+        self._check_known(thresholds, labels)
+        targets = self._ascending(entry.get("targets"), "targets")
+        if not targets or len(set(targets)) < len(targets) or not 0 < targets[0] <= targets[-1] < 1:
+            raise self._refusal("its `targets` of precision are not between 0 and 1")
+        bars = {label: self._ascending(values, "thresholds") for label, values in thresholds.items()}
+        if any(len(values) > len(targets) for values in bars.values()):
+            raise self._refusal("it has more thresholds by precision than precisions")
+        counts = [int(self._number(entry.get(key), key, 0, 1e12)) for key in ("rows", "sources")]
+        return PrecisionTable(targets, bars, *counts)
+
+    def _check_known(self, thresholds: dict[str, Any], labels: tuple[str, ...]) -> None:
         if strange := set(thresholds) - set(labels):
             raise self._refusal(f"it has a threshold for {min(strange)!r}, which is none of its labels")
-        return {label: self._number(value, "thresholds", 0.0, 1.0) for label, value in thresholds.items()}
+
+    def _ascending(self, values: Any, key: str) -> tuple[float, ...]:
+        if not isinstance(values, list):
+            raise self._refusal(f"its `{key}` is {values!r:.60}, not a list of numbers")
+        numbers = tuple(self._number(value, key, 0.0, 1.0) for value in values)
+        if list(numbers) != sorted(numbers):
+            raise self._refusal(f"its `{key}` do not ascend")
+        return numbers
 
     def _mapping(self, document: dict[str, Any], key: str) -> dict[str, Any]:
         value = document.get(key, {})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidclf_cli.errors import Code, Reason
+from vidclf_cli.errors import Code, Reason, UsageError
 from vidclf_cli.records import Evidence, LabelScore, Prediction
 from vidclf_cli.scoring import Scorer, Task
 
@@ -22,7 +23,7 @@ class Decision:
     Attributes:
         labels: The labels in the order of the probabilities.
         task: `single` gives the most probable label, `multi` every label over its bar.
-        bars: Per label the confidence from which on it is given, shape (labels,).
+        bars: Per label the confidence from which on it is given, shape (labels,); infinite: never.
         top_k: How many alternatives a prediction lists.
     """
 
@@ -32,13 +33,26 @@ class Decision:
     top_k: int
 
     @classmethod
-    def for_scorer(cls, scorer: Scorer, top_k: int, min_confidence: float | None = None) -> Decision:
-        """Take the bars of a scorer; `min_confidence` overrules all of them."""
-        if min_confidence is None:
-            bars = _own_bars(scorer.labels, scorer.thresholds, scorer.min_confidence)
-        else:
-            bars = (min_confidence,) * len(scorer.labels)
+    def for_scorer(
+        cls,
+        scorer: Scorer,
+        top_k: int,
+        min_confidence: float | None = None,
+        bars: tuple[float, ...] | None = None,
+    ) -> Decision:
+        """Take the bars of a scorer; `bars`, else `min_confidence`, overrule all of them."""
+        if bars is None:
+            bars = (
+                _own_bars(scorer.labels, scorer.thresholds, scorer.min_confidence)
+                if min_confidence is None
+                else (min_confidence,) * len(scorer.labels)
+            )
         return cls(scorer.labels, scorer.task, bars, top_k)
+
+    @property
+    def never_given(self) -> tuple[str, ...]:
+        """Labels that no confidence is enough for."""
+        return tuple(label for label, bar in zip(self.labels, self.bars, strict=True) if bar == math.inf)
 
     def predict(
         self,
@@ -70,10 +84,44 @@ class Decision:
 
     def _too_low(self, best: int, confidence: float) -> Reason:
         bar = self.bars[best]
+        if bar == math.inf:
+            guess = f"best guess {self.labels[best]} {confidence:.2f} is never given"
+            return Reason(
+                Code.LOW_CONFIDENCE, f"{guess}: no confidence in it is known to be right often enough"
+            )
         # As many digits as tell them apart: "0.50 is below 0.50" would look like a fault.
         digits = next((count for count in (2, 3) if f"{confidence:.{count}f}" != f"{bar:.{count}f}"), 4)
         guess = f"best guess {self.labels[best]} {confidence:.{digits}f} is below {bar:.{digits}f}"
         return Reason(Code.LOW_CONFIDENCE, guess)
+
+
+def check_one_bar(
+    min_confidence: float | None, target_precision: float | None, words: Sequence[str] = ()
+) -> None:
+    """Refuse what says twice, or cannot say, from when on a label is given.
+
+    Args:
+        min_confidence: One bar for every label.
+        target_precision: The bars of a precision.
+        words: Labels given as words.
+
+    Raises:
+        UsageError: Both bars are given, or a precision of labels that nothing was measured of.
+    """
+    if target_precision is None:
+        return
+    if not 0 < target_precision < 1:
+        raise UsageError(f"The precision asked for is {target_precision:g}.", "It must be between 0 and 1.")
+    if min_confidence is not None:
+        raise UsageError(
+            "Both a least confidence and a precision are given.",
+            "Give one: --min-confidence is one bar for all labels, --target-precision one for each.",
+        )
+    if words:
+        raise UsageError(
+            "Labels given as words hold no thresholds by precision: nothing was measured of them.",
+            "Give --min-confidence instead, or train a classifier (`vidclf train`).",
+        )
 
 
 def _own_bars(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,33 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidclf_cli import __version__
-from vidclf_cli.alignment import LeftOut, align
+from vidclf_cli.alignment import LeftOut
 from vidclf_cli.classifier import Classifier
-from vidclf_cli.dataset import Dataset, Split
+from vidclf_cli.dataset import Dataset
 from vidclf_cli.decide import Decision
-from vidclf_cli.errors import UsageError
 from vidclf_cli.metrics import Metrics, confusion_counts, measure
 from vidclf_cli.mistakes import Mistake, worst_mistakes
-from vidclf_cli.scoring import has_evidence
+from vidclf_cli.scored_rows import Failure, Progress, ScoredRows, score_dataset
 
 FORMAT_VERSION = 1
 DEFAULT_WORST_COUNT = 10
-ALL_ROWS = "all"
-SPLITS: Mapping[str, tuple[Split, ...]] = {
-    "train": (Split.TRAIN,),
-    "validation": (Split.VALIDATION,),
-    "test": (Split.TEST,),
-    "rest": (Split.REST,),
-    "large-test": (Split.TEST, Split.REST),
-    ALL_ROWS: tuple(Split),
-}
-"""Names of the parts of packed data; `large-test` is every row that training never sees."""
 
 _PACKED_SUFFIXES = frozenset({".h5", ".hdf5"})
-_BLOCK_BYTES = 32 << 20
-
-Progress = Callable[[int, int], None]
-"""Called with how many rows are scored, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +31,6 @@ class Confusion:
     truth: str
     given: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A video that could not be read, and why (`code: text`)."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,102 +114,64 @@ def evaluate_dataset(
     *,
     split: str | None = None,
     min_confidence: float | None = None,
+    target_precision: float | None = None,
     worst_count: int = DEFAULT_WORST_COUNT,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Hold a classifier against labelled vectors, which are read block by block.
+    """Hold a classifier against labelled vectors: `score_dataset`, then `evaluate_rows`."""
+    rows = score_dataset(classifier, dataset, split=split, progress=progress)
+    return evaluate_rows(
+        classifier,
+        rows,
+        min_confidence=min_confidence,
+        target_precision=target_precision,
+        worst_count=worst_count,
+    )
+
+
+def evaluate_rows(
+    classifier: Classifier,
+    rows: ScoredRows,
+    *,
+    min_confidence: float | None = None,
+    target_precision: float | None = None,
+    worst_count: int = DEFAULT_WORST_COUNT,
+) -> Evaluation:
+    """Hold what a classifier said against the truth.
 
     Args:
-        classifier: What is measured.
-        dataset: In memory, or an open file.
-        split: One of `SPLITS`; None is `test` where the data has parts, else all rows.
+        classifier: Who said it.
+        rows: What it said.
         min_confidence: Below it the answer is unknown; None is the classifier's own.
+        target_precision: Measured at the thresholds of this precision; None is the classifier's own bars.
         worst_count: How many mistakes are listed.
-        progress: Called after each block.
 
     Raises:
-        UsageError: The data has no such part, no vectors that the classifier reads, none of its labels, or
-            several labels per row where the classifier gives one.
+        UsageError: The classifier holds no thresholds for that precision.
     """
-    chosen, rows = _choose_rows(dataset, split)
-    _check_spaces(classifier, dataset)
-    aligned = align(dataset, rows, classifier.labels, classifier.task, classifier.name)
-    probabilities, believed = _score(classifier, dataset, aligned.rows, progress)
-    decision = Decision.for_scorer(classifier, top_k=0, min_confidence=min_confidence)
+    bars = None if target_precision is None else classifier.bars_at(target_precision)
+    decision = Decision.for_scorer(classifier, top_k=0, min_confidence=min_confidence, bars=bars)
     metrics = measure(
-        probabilities,
-        aligned.targets,
+        rows.probabilities,
+        rows.targets,
         classifier.task,
-        [dataset.groups[row] for row in aligned.rows],
+        rows.groups,
         bars=decision.bars,
-        has_evidence=believed,
+        has_evidence=rows.has_evidence,
     )
-    ids = [dataset.ids[row] for row in aligned.rows]
     return Evaluation(
         model=classifier.name,
         labels=classifier.labels,
         metrics=metrics,
-        confusion=confusion_counts(probabilities, aligned.targets) if classifier.task == "single" else None,
-        mistakes=worst_mistakes(probabilities, aligned.targets, ids, decision, believed, worst_count),
-        no_evidence_count=int((~believed).sum()),
-        left_out=aligned.left_out,
-        split=chosen,
+        confusion=(
+            confusion_counts(rows.probabilities, rows.targets) if classifier.task == "single" else None
+        ),
+        mistakes=worst_mistakes(
+            rows.probabilities, rows.targets, rows.ids, decision, rows.has_evidence, worst_count
+        ),
+        no_evidence_count=int((~rows.has_evidence).sum()),
+        left_out=rows.left_out,
+        failures=rows.failures,
+        split=rows.split,
+        notes=rows.notes,
     )
-
-
-def _choose_rows(dataset: Dataset, split: str | None) -> tuple[str | None, NDArray[np.int64]]:
-    """Return the name of the part that is measured, and its row numbers."""
-    if split is not None and split not in SPLITS:
-        raise UsageError(f"There is no split {split!r}.", f"It is one of {', '.join(SPLITS)}.")
-    if dataset.splits is None:
-        if split not in (None, ALL_ROWS):
-            raise UsageError(f"The data has no parts, so no {split!r} either.", "Leave --split away.")
-        if not len(dataset):
-            raise UsageError("The data has no rows.", "Make it again.")
-        return None, np.arange(len(dataset))
-    chosen = "test" if split is None else split
-    rows = np.flatnonzero(np.isin(dataset.splits, SPLITS[chosen]))
-    if not rows.size:
-        there = [name for name, parts in SPLITS.items() if np.isin(dataset.splits, parts).any()]
-        raise UsageError(f"The data has no rows of the split {chosen!r}.", f"It has {', '.join(there)}.")
-    return chosen, rows
-
-
-def _check_spaces(classifier: Classifier, dataset: Dataset) -> None:
-    there = {space: rows.shape[1] for space, rows in dataset.vectors.items()}
-    holds = f"It holds {', '.join(there)}."
-    for each in classifier.card.inputs:
-        if each.required and each.space not in there:
-            raise UsageError(
-                f"{classifier.name} needs vectors of {each.space!r}, and the data has none.", holds
-            )
-        if there.get(each.space, each.dimension) != each.dimension:
-            raise UsageError(
-                f"{classifier.name} takes {each.dimension} numbers of {each.space!r}, and the data has "
-                f"{there[each.space]}.",
-                "Make the data again with the same embedder.",
-            )
-    if not any(each.space in there for each in classifier.card.inputs):
-        raise UsageError(
-            f"{classifier.name} reads {', '.join(classifier.spaces)}, and the data has none of them.", holds
-        )
-
-
-def _score(
-    classifier: Classifier, dataset: Dataset, rows: NDArray[np.int64], progress: Progress | None
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return probabilities (rows, labels), and about which rows anything can be said."""
-    tables = {space: dataset.vectors[space] for space in classifier.spaces if space in dataset.vectors}
-    row_bytes = sum(4 * table.shape[1] for table in tables.values())
-    block = max(1, _BLOCK_BYTES // row_bytes)
-    probabilities = np.empty((len(rows), len(classifier.labels)), np.float32)
-    believed = np.empty(len(rows), bool)
-    for begin in range(0, len(rows), block):
-        end = min(begin + block, len(rows))
-        chosen = rows[begin:end]
-        vectors = {space: np.asarray(table[chosen], np.float32) for space, table in tables.items()}
-        probabilities[begin:end] = classifier.probabilities(vectors)
-        believed[begin:end] = has_evidence(classifier, vectors)
-        if progress is not None:
-            progress(end, len(rows))
-    return probabilities, believed

@@ -19,6 +19,7 @@ _FIELD_LIMIT = 2_000_000
 _VARINT, _I64, _BYTES, _I32 = 0, 1, 2, 5
 _EXTERNAL = 1  # TensorProto.DataLocation
 _FLOAT = 1  # TensorProto.DataType
+_METADATA = 14  # ModelProto.metadata_props
 
 
 class NotOnnxError(Exception):
@@ -91,7 +92,7 @@ def summarize(data: bytes) -> OnnxSummary:
     while stack:
         kind, message = stack.pop()
         fields = []
-        for number, value in _fields(message):
+        for number, value, _ in _fields(message):
             budget -= 1
             if budget < 0:
                 raise NotOnnxError("it has more parts than any classifier")
@@ -105,6 +106,45 @@ def summarize(data: bytes) -> OnnxSummary:
     if not summary.has_graph or not summary.domains:
         raise NotOnnxError("it has no graph")
     return summary
+
+
+def replace_metadata(data: bytes, key: str, value: str) -> bytes:
+    """Return a model with another text under one key of its metadata; every other byte stays as it is.
+
+    Args:
+        data: A file that `summarize` accepts.
+        key: Whose entries are replaced by one.
+        value: The new text.
+
+    Raises:
+        NotOnnxError: It is no protobuf message.
+    """
+    view = memoryview(data)
+    kept, position = bytearray(), 0
+    for number, content, end in _fields(view):
+        is_replaced = number == _METADATA and isinstance(content, memoryview) and _key_of(content) == key
+        if not is_replaced:
+            kept += view[position:end]
+        position = end
+    entry = _entry(1, key.encode()) + _entry(2, value.encode())
+    return bytes(kept + _entry(_METADATA, entry))
+
+
+def _key_of(entry: memoryview) -> str:
+    return next((_text(value) for number, value, _ in _fields(entry) if number == 1), "")
+
+
+def _entry(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | _BYTES]) + _written(len(content)) + content
+
+
+def _written(number: int) -> bytes:
+    """Return a number as protobuf writes it: seven bits to a byte, the lowest first."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
 
 
 def _note(summary: OnnxSummary, kind: _Kind, fields: list[tuple[int, int | memoryview]]) -> None:
@@ -132,15 +172,18 @@ def _note_tensor(summary: OnnxSummary, fields: list[tuple[int, int | memoryview]
             summary.has_bad_numbers |= not np.isfinite(np.frombuffer(value, "<f4")).all()
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the field numbers and values of one message; fixed-width numbers come as their bytes' value."""
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, int]]:
+    """Yield field number, value and end of each field of one message.
+
+    Fixed-width numbers come as their bytes' value.
+    """
     position, end = 0, len(message)
     while position < end:
         tag, position = _varint(message, position)
         number, wire = tag >> 3, tag & 7
         if wire == _VARINT:
             value, position = _varint(message, position)
-            yield number, value
+            yield number, value, position
             continue
         if wire == _BYTES:
             length, position = _varint(message, position)
@@ -151,8 +194,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         if number == 0 or length > end - position:
             raise NotOnnxError("it is no ONNX file, or breaks off")
         content = message[position : position + length]
-        yield number, content if wire == _BYTES else int.from_bytes(content, "little")
         position += length
+        yield number, content if wire == _BYTES else int.from_bytes(content, "little"), position
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Pictures of how good a classifier is, as PNG files: confusion matrix and reliability diagram.
+"""Pictures of how good a classifier is, as PNG files: confusion, reliability, what a precision costs.
 
 Matplotlib is used through its Figure objects only: no window, no display, no state that stays. It keeps
 quiet, whatever home folder and fonts it finds, and labels are drawn as written: `$` begins no formula.
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidclf_cli.errors import OutputError
-from vidclf_cli.metrics import Reliability
+from vidclf_cli.metrics import Answered, Reliability
+from vidclf_cli.tuning import Tuning, one_bar_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,6 +169,52 @@ def save_reliability(bins: Reliability, path: Path, what: str = "most probable l
         below.set_ylabel("decisions")
         below.set_xlabel(f"confidence of the {what}")
         save_picture(figure, path)
+
+
+def save_precision(tuning: Tuning, path: Path) -> None:
+    """Draw what each precision costs: how often labels are right, against how much is answered.
+
+    A line for one threshold for all labels, points for thresholds per label at each precision kept.
+
+    Args:
+        tuning: As `tune_rows` gives it.
+        path: Of the PNG file.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with drawing():
+        figure = new_figure(6.5, 5)
+        axes = figure.add_subplot()
+        coverage, precision = one_bar_curve(tuning.rows)
+        axes.plot(coverage, precision, color="0.6", label="one threshold for all labels")
+        points = [each.answered for each in tuning.points]
+        axes.plot([each.coverage for each in points], [each.accuracy for each in points], "o",
+                  color="C0", label="thresholds per label, by precision")  # fmt: skip
+        for each in tuning.points:
+            place = (each.answered.coverage, each.answered.accuracy)
+            axes.annotate(f"{each.target:g}", place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+        _draw_answered(axes, tuning.before, "s", "C2", "thresholds before")
+        _draw_answered(axes, tuning.checked, "D", "C3", f"for {tuning.target:g}, checked on other rows")
+        axes.axhline(tuning.target, linestyle="--", color="0.4", linewidth=1)
+        axes.set_xlabel("coverage: share of the videos that get a label")
+        axes.set_ylabel("precision: share of the labels given that is right")
+        axes.set_xlim(0, 1.02)
+        low = min([tuning.target, *precision.tolist(), *(each.accuracy for each in points)])
+        axes.set_ylim(max(0.0, low - 0.05), 1.02)
+        axes.legend(loc="lower left")
+        save_picture(figure, path)
+
+
+def _draw_answered(axes: Axes, answered: Answered, marker: str, colour: str, label: str) -> None:
+    """Draw one point with its interval; nothing where no label is given."""
+    estimate = answered.precision
+    if not np.isfinite(estimate.value):
+        return
+    reach = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
+    interval = np.nan_to_num(np.clip(reach, 0, None))
+    axes.errorbar([answered.coverage], [estimate.value], yerr=interval, fmt=marker, color=colour, capsize=3,
+                  label=label)  # fmt: skip
 
 
 def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:

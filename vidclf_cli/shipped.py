@@ -34,6 +34,17 @@ def encoder_file(name: str) -> Path:
     return verified_file(shipped_folder() / "encoders" / name)
 
 
+def shipped_classifiers() -> tuple[str, ...]:
+    """Return the names of the classifiers that ship with vidclf.
+
+    Raises:
+        EncoderError: The list of what is shipped is missing.
+    """
+    names = (Path(name) for name in read_sums(shipped_folder() / "classifiers"))
+    found = (name.stem for name in names if name.suffix == ".onnx")
+    return tuple(sorted(found, key=lambda name: (len(name), name)))
+
+
 def verified_file(path: Path) -> Path:
     """Return `path` after checking it against the SHA256SUMS beside it.
 

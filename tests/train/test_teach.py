@@ -14,7 +14,8 @@ import pytest
 
 from tests.media.odd_videos import encode
 from tests.train.fitted_models import AUDIO, DIMENSIONS, VISUAL, some_rows
-from vidclf_cli.classifier import describe_classifier, load_classifier
+from vidclf_cli.classifier import load_classifier
+from vidclf_cli.classifier_text import describe_classifier
 from vidclf_cli.dataset import Dataset, write_dataset
 from vidclf_cli.errors import UsageError
 from vidclf_cli.pipeline.options import RunOptions
@@ -128,7 +129,7 @@ def test_an_interrupted_training_goes_on_and_ends_as_if_nothing_had_been(
     assert list((tmp_path / "state").rglob("*.pt"))
     listener = Listener()
     teach(packed, tmp_path / "my.onnx", options, RunOptions(), listener)
-    assert any("goes on" in note for note in listener.notes)
+    assert any("finished before are taken over" in note for note in listener.notes)
     assert list((tmp_path / "state").rglob("*.pt")) == []
     teach(packed, tmp_path / "undisturbed.onnx", options, RunOptions())
     assert (tmp_path / "my.onnx").read_bytes() == (tmp_path / "undisturbed.onnx").read_bytes()
@@ -276,3 +277,39 @@ def test_videos_that_cannot_be_read_take_no_part_and_are_named_without_their_pla
         assert source.provenance.notes[-1].startswith("broken.mp4 failed")
     assert "1 row without a label left out: clips/noise/1.mp4" in said
     assert "1 file named more than once, counted once: clips/noise/0.mp4" in said
+
+
+def test_vectors_of_another_length_than_their_space_are_refused_before_training(
+    tmp_path: Path, quick: TeachOptions
+) -> None:
+    space = "local/efficientnet-lite0@1/visual"
+    data, listener = tmp_path / "short.h5", Listener()
+    targets = np.arange(12, dtype=np.int32) % 2
+    names = [str(number) for number in range(12)]
+    with write_dataset(data, {space: 100}, "single", ("a", "b")) as writer:
+        writer.append({space: np.eye(12, 100, dtype=np.float32)}, targets, names, names)
+    with pytest.raises(UsageError, match=r"short.h5 has vectors of 100 numbers of .*, which has 1280"):
+        teach(data, tmp_path / "my.onnx", quick, RunOptions(), listener)
+    assert not listener.parts
+
+
+def test_clips_that_are_told_apart_with_ease_become_a_classifier_too(tmp_path: Path) -> None:
+    """Their temperature is nearly 1, and their logits are large: an exporter may take the division out."""
+    space = "made/space@1/visual"
+    random = np.random.default_rng(0)
+    centres = 30 * np.eye(3, 40, dtype=np.float32)
+    targets = np.arange(18, dtype=np.int32) % 3
+    names = [str(number) for number in range(18)]
+    for seed in range(2):
+        data = tmp_path / f"easy{seed}.h5"
+        with write_dataset(data, {space: 40}, "single", ("a", "b", "c")) as writer:
+            rows = centres[targets] + random.standard_normal((18, 40), np.float32)
+            writer.append({space: rows}, targets, names, names)
+        out = tmp_path / f"easy{seed}.onnx"
+        taught = teach(data, out, TeachOptions(seed=seed, figures=False), RunOptions())
+        assert out.is_file()
+        # Eighteen right answers are no certainty.
+        found = load_classifier(out).probabilities({space: centres})
+        assert (found.argmax(axis=1) == np.arange(3)).all()
+        assert found.max() < 0.999
+        assert taught.card.metrics["held_out"]["row_count"] == 18

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from vidclf_cli import __version__
 from vidclf_cli.classifier_card import ClassifierCard, ClassifierInput
 from vidclf_cli.dataset import Dataset, Rows
-from vidclf_cli.metrics import calibration_error, confusion_counts, measure
+from vidclf_cli.metrics import answered, calibration_error, confusion_counts, measure
+from vidclf_cli.precision import NEVER, PrecisionTable
 from vidclf_cli.scoring import Task
 from vidclf_train.export import input_names
 from vidclf_train.fitted import Fitted, HeldOut
@@ -87,6 +88,7 @@ def build_card(
         recipe=_rounded({"seed": seed, **without_seconds(fitted.report)}),
         versions=_versions(),
         licence=licence,
+        precision=fitted.precision,
     )
 
 
@@ -177,9 +179,29 @@ def _measured(fitted: Fitted, dataset: Dataset, part: HeldOut) -> dict[str, Any]
     else:
         document["per_label"] |= _at_bars(part.probabilities, targets, bars)
         document["per_label"]["threshold"] = bars.tolist()
+    if fitted.precision is not None:
+        document["at_precision"] = _at_precisions(fitted, fitted.precision, part, targets, groups)
     if fitted.task == "single" and len(fitted.labels) <= _MOST_CONFUSION_LABELS:
         document["confusion"] = confusion_counts(part.probabilities, targets).tolist()
     return document
+
+
+def _at_precisions(
+    fitted: Fitted,
+    table: PrecisionTable,
+    part: HeldOut,
+    targets: NDArray[np.integer[Any]],
+    groups: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return what is answered at the thresholds of each precision that some label reaches."""
+    return [
+        {
+            "target": target,
+            "labels": sum(bar != NEVER for bar in bars),
+            **answered(part.probabilities, targets, bars, groups).to_dict(),
+        }
+        for target, bars in table.reached(fitted.labels)
+    ]
 
 
 def _at_bars(

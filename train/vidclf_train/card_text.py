@@ -53,6 +53,7 @@ def card_text(card: ClassifierCard, report: Mapping[str, Any], pictures: Mapping
         _labels(card),
         _confusion(card, pictures),
         _calibration(card, pictures),
+        _precision(card),
         _limits(card),
         _making(card, report, pictures),
         f"Licence: {_cell(card.licence)}.",
@@ -185,6 +186,35 @@ def _calibration(card: ClassifierCard, pictures: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
+def _precision(card: ClassifierCard) -> str:
+    part = evaluated(card)
+    points = part.get("at_precision")
+    if card.precision is None or not points:
+        return ""
+    rows = [
+        [
+            f"{point['target']:g}",
+            f"{point['labels']:,} of {len(card.labels):,}",
+            f"{point['coverage']:.3f}",
+            interval_text(
+                {"value": point["accuracy"], "low": point["accuracy_low"], "high": point["accuracy_high"]}
+            ),
+        ]
+        for point in points
+    ]
+    what = "test" if "test" in card.metrics else "the same held-out"
+    lines = [
+        "## Fewer, surer labels",
+        "",
+        "`vidclf classify --target-precision` gives a label only from the threshold on at which it reached "
+        f"that precision on {counted(card.precision.row_count, 'held-out row')}, with one wrong row more "
+        f"than there were; a label that did not reach it is never given. On {what} rows:",
+        "",
+        *_table(["target", "labels that can be given", "answered", "right of the labels given"], rows),
+    ]
+    return "\n".join(lines)
+
+
 def _limits(card: ClassifierCard) -> str:
     lines = (*cautions(card), *_untested(card))
     return "\n".join(["## What it was not tested on", "", *(f"- {_sentence(line)}" for line in lines)])
@@ -197,7 +227,8 @@ def cautions(card: ClassifierCard) -> list[str]:
     if not data["is_grouped"]:
         lines.append(
             "Nobody said which videos come from one source: parts of one recording may lie on both sides of "
-            "the split, and the figures are then too good. A column `group` keeps them together."
+            "the split, and the figures are then too good. A column `group` (in a packed file, `groups`) keeps "
+            "them together."
         )
     elif (groups := evaluated(card).get("group_count", _FEW_GROUPS)) < _FEW_GROUPS:
         lines.append(

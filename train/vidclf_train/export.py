@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +15,10 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from vidclf_cli.classifier import SIZE_LIMIT, Classifier, load_classifier
+from vidclf_cli.classifier import SIZE_LIMIT, Classifier
 from vidclf_cli.classifier_card import METADATA_KEY, ClassifierCard, ClassifierInput
-from vidclf_cli.errors import ClassifierError, OutputError
+from vidclf_cli.classifier_file import save_classifier
+from vidclf_cli.errors import ClassifierError
 from vidclf_cli.runtime import Device, open_session
 from vidclf_cli.scoring import Vectors
 from vidclf_train.fitted import Fitted
@@ -56,10 +55,7 @@ def export_classifier(fitted: Fitted, card: ClassifierCard, path: Path, samples:
     _check_size(fitted.model, path)
     data = to_onnx(fitted.model, card)
     compare(fitted.model, data, _probe_rows(card.inputs, samples), path)
-    with _whole_file(path, data) as temporary:
-        classifier = load_classifier(temporary)
-    classifier.path = path
-    return classifier
+    return save_classifier(data, path)
 
 
 def _check_size(model: torch.nn.Module, path: Path) -> None:
@@ -206,34 +202,3 @@ def _probe_rows(inputs: Sequence[ClassifierInput], samples: Vectors) -> dict[str
         table[missing_count : missing_count + real_count] = samples[each.space][:real_count]
         tables[each.name] = (table * present[:, column : column + 1]).astype(np.float32)
     return tables
-
-
-@contextmanager
-def _whole_file(path: Path, data: bytes) -> Iterator[Path]:
-    """Write beside the place, behind a link what it leads to, and rename when the block ends well."""
-    path = path.resolve() if path.is_symlink() else path
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with _writing(path), temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield temporary
-        with _writing(path):
-            if path.exists():
-                temporary.chmod(path.stat().st_mode & 0o777)
-            temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Give --out a place that exists, can be written and has free space; what was embedded is cached.",
-        ) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vidclf_cli.precision import PrecisionTable
 from vidclf_cli.scoring import Task
 
 if TYPE_CHECKING:  # It imports torch.
@@ -63,6 +64,7 @@ class Fitted:
         test: Rows that nothing at all was fitted or chosen on; None where there were too few for that.
         curves: Of the networks that were trained by gradient descent.
         report: JSON-able: recipe, sizes of the split, what was tried with its score, seconds, device and why.
+        precision: Thresholds by the precision that they reach on the held-out rows; None without such rows.
     """
 
     model: Ensemble
@@ -76,3 +78,4 @@ class Fitted:
     test: HeldOut | None
     curves: tuple[Curve, ...]
     report: Mapping[str, Any]
+    precision: PrecisionTable | None = None

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from vidclf_cli import __version__
 from vidclf_cli.dataset import Dataset, open_dataset
+from vidclf_cli.embedders.registry import spaces_named
 from vidclf_cli.errors import UsageError
 from vidclf_cli.evaluation import is_packed
 from vidclf_cli.label_table import read_label_table
 from vidclf_cli.labelled import LabelledVideos, read_labelled, video_id
-from vidclf_cli.local_spaces import ALL_LOCAL, local_spaces
+from vidclf_cli.local_spaces import ALL_LOCAL
 from vidclf_cli.pipeline.gather import Gathering
 from vidclf_cli.pipeline.options import RunOptions
 from vidclf_cli.records import Result, Status
@@ -188,9 +189,8 @@ def _refuse(data: Path, others: Mapping[str, object], run: RunOptions, options: 
 
 
 def _ids(embeddings: Sequence[str]) -> list[str]:
-    """Return the ids of spaces, where aliases of local ones may stand for them, each once."""
-    ids = {alias: space.id for alias, space in local_spaces().items()}
+    """Return the ids of spaces, each once; one that nothing here fills is taken for an id."""
     wanted: list[str] = []
     for name in embeddings:
-        wanted += ids.values() if name == ALL_LOCAL else [ids.get(name, name)]
+        wanted += [space.id for space in spaces_named(name)] or [name]
     return list(dict.fromkeys(wanted))

@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from vidclf_cli.cache import default_folder
-from vidclf_cli.classifier import SUFFIX
 from vidclf_cli.classifier_card import ClassifierCard
+from vidclf_cli.classifier_file import check_classifier_target
 from vidclf_cli.dataset import Dataset
 from vidclf_cli.errors import UsageError
+from vidclf_cli.local_spaces import local_spaces
 from vidclf_cli.pipeline.options import RunOptions
 from vidclf_cli.records import Result
-from vidclf_cli.writers.output import check_writable, open_output
+from vidclf_cli.writers.output import open_output
 from vidclf_train.card import NO_LICENCE, build_card
 from vidclf_train.card_text import MARK, card_text
+from vidclf_train.checkpoint import make_folder
 from vidclf_train.device import choose_training_device
 from vidclf_train.export import export_classifier
 from vidclf_train.figures import draw_figures, figures_folder, remove_figures
@@ -106,7 +108,9 @@ def teach(
     recipe = load_recipe(options.recipe)
     device = choose_training_device(run.device)
     checkpoints = _checkpoints(data, recipe, options, run)
+    make_folder(checkpoints)
     with open_source(data, options.source, run, watcher) as source:
+        _check_dimensions(source.dataset, data)
         watcher.note(
             f"Training: recipe {recipe.name} on {device.name} ({device.reason}), seed {options.seed}."
         )
@@ -126,19 +130,24 @@ def teach(
     return taught
 
 
+def _check_dimensions(dataset: Dataset, data: Path) -> None:
+    """Refuse vectors that no video could ever have: nobody could classify with what they teach."""
+    known = {space.id: space.dimension for space in local_spaces().values()}
+    for name, table in dataset.vectors.items():
+        if table.shape[1] != known.get(name, table.shape[1]):
+            raise UsageError(
+                f"{data} has vectors of {table.shape[1]} numbers of {name}, which has {known[name]}.",
+                "Make it again, or give its vectors another name.",
+            )
+
+
 def check_out(out: Path) -> None:
     """Find out before anything is read whether the classifier can be written.
 
     Raises:
         UsageError: It cannot, or a file of the user's own is in the way.
     """
-    if out.suffix != SUFFIX:
-        raise UsageError(
-            f"Cannot write {out}: a classifier file ends with {SUFFIX}.", f"E.g. --out my{SUFFIX}."
-        )
-    if out.exists() and not out.is_file():
-        raise UsageError(f"Cannot write {out}: it is no file.", "Give --out another name.")
-    check_writable(str(out))
+    check_classifier_target(out)
     card, folder = out.with_suffix(".md"), figures_folder(out)
     if card.exists() and MARK not in _text_of(card):
         raise UsageError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vidclf_cli.dataset import Dataset
 from vidclf_cli.errors import UsageError
+from vidclf_cli.precision import fit_precision
 from vidclf_train.batches import row_blocks
 from vidclf_train.calibrate import Bars, cross_calibrated, fit_bars, fit_temperature, mix_logits
 from vidclf_train.dataset import usable_rows
@@ -99,6 +100,13 @@ def train_classifier(
             curve for each, weight in zip(heads, weights, strict=True) if weight for curve in each.curves
         ),
         report=report,
+        precision=fit_precision(
+            held_out.probabilities,
+            dataset.targets[held_out.rows],
+            dataset.labels,
+            dataset.task,
+            [dataset.groups[row] for row in held_out.rows],
+        ),
     )
 
 
@@ -114,8 +122,10 @@ def _calibrate(
     rows = held_out_rows(plan)
     targets = dataset.targets[rows]
     logits = mix_logits([each.held_out for each in heads], weights, dataset.task)
-    temperature = fit_temperature(logits, targets, dataset.task)
-    probabilities = cross_calibrated(logits, targets, _calibration_parts(dataset, plan), dataset.task)
+    sources = np.unique([dataset.groups[row] for row in rows], return_inverse=True)[1]
+    temperature = fit_temperature(logits, targets, dataset.task, sources)
+    parts = _calibration_parts(plan, sources)
+    probabilities = cross_calibrated(logits, targets, parts, dataset.task, sources)
     bars = fit_bars(probabilities, targets, dataset.labels, dataset.task)
     members = [
         (member, weight / len(each.members))
@@ -135,12 +145,11 @@ def _calibrate(
     return model.eval(), bars, HeldOut(rows[order], probabilities[order])
 
 
-def _calibration_parts(dataset: Dataset, plan: Plan) -> NDArray[np.int64]:
+def _calibration_parts(plan: Plan, sources: NDArray[np.integer]) -> NDArray[np.integer]:
     """Return the part of each held-out row whose temperature comes from the others: its fold, if several."""
     if len(plan.folds) > 1:
         return np.repeat(np.arange(len(plan.folds)), [len(fold.held_out) for fold in plan.folds])
-    groups = [dataset.groups[row] for row in held_out_rows(plan)]
-    return np.unique(groups, return_inverse=True)[1] % _CALIBRATION_PARTS
+    return sources % _CALIBRATION_PARTS
 
 
 def _test(dataset: Dataset, model: Ensemble, rows: Numbers) -> HeldOut | None:

@@ -18,6 +18,7 @@ from vidclf_cli.cli.log import set_up_logging, verbose_option
 from vidclf_cli.cli.models import models
 from vidclf_cli.cli.terminal import discard_stdout, say
 from vidclf_cli.cli.train import train
+from vidclf_cli.cli.tune import tune
 from vidclf_cli.errors import VidclfError
 
 
@@ -33,7 +34,7 @@ def vidclf() -> None:
     """
 
 
-for _command in (classify, embed, evaluate, models, train, cache, doctor):
+for _command in (classify, embed, evaluate, models, train, tune, cache, doctor):
     vidclf.add_command(_command)
 
 

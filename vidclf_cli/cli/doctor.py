@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vidclf_cli.cli.options import cache_dir_option
+from vidclf_cli.cli.terminal import printable, wants_colour
 
 if TYPE_CHECKING:
     from vidclf_cli.diagnosis import Finding
@@ -35,4 +37,5 @@ def doctor(context: click.Context, cache_dir: Path | None) -> None:
 
 def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.state]
-    click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<20} {finding.text}")
+    shown = click.style(mark, fg=colour) if wants_colour(sys.stdout) else mark
+    click.echo(f"{shown}  {finding.subject:<20} {printable(finding.text)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from vidclf_cli.cli.terminal import printable
+from vidclf_cli.cli.terminal import console, printable
 from vidclf_cli.wording import counted, some
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from vidclf_cli.evaluation import Evaluation
     from vidclf_cli.metrics import Estimate
 
-_PLAIN_WIDTH = 120  # columns when the output is no terminal
 _MOST_LABELS = 30
 _MOST_PAIRS = 10
 _MOST_NAMED = 10
@@ -33,42 +32,41 @@ _NAMES = {
 
 def print_evaluation(evaluation: Evaluation, data: Path, stream: TextIO) -> None:
     """Print everything that a person wants to know, the headline first."""
-    from rich.console import Console
-
-    width = None if stream.isatty() else _PLAIN_WIDTH
-    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
-    _print_head(evaluation, data, console)
-    _print_labels(evaluation, console)
-    _print_confusions(evaluation, console)
-    _print_mistakes(evaluation, console)
-    _print_left_out(evaluation, console)
+    screen = console(stream)
+    _print_head(evaluation, data, screen)
+    _print_labels(evaluation, screen)
+    _print_confusions(evaluation, screen)
+    _print_mistakes(evaluation, screen)
+    _print_left_out(evaluation, screen)
 
 
-def _print_head(evaluation: Evaluation, data: Path, console: Console) -> None:
+def _print_head(evaluation: Evaluation, data: Path, screen: Console) -> None:
     metrics, answered = evaluation.metrics, evaluation.metrics.answered
     part = f", split {evaluation.split}" if evaluation.split else ""
     rows = f"{metrics.row_count:,} videos"
     if metrics.group_count < metrics.row_count:
         rows += f" of {metrics.group_count:,} sources"
-    console.print(printable(f"{evaluation.model} on {data}{part}: {rows}"), soft_wrap=True)
+    screen.print(printable(f"{evaluation.model} on {data}{part}: {rows}"), soft_wrap=True)
     table = _table(("", "left"), ("value", "right"), ("95 % interval", "left"))
     for name, figure in metrics.figures.items():
         table.add_row(_NAMES[name], _number(figure.value), _interval(figure))
     table.add_row("calibration error", _number(metrics.calibration_error), "")
-    console.print(table)
-    share = (
-        f"{answered.accuracy:.3f} of the labels given are right" if answered.count else "no label is given"
-    )
+    screen.print(table)
+    share = "no label is given"
+    if answered.count:
+        share = f"{answered.accuracy:.3f} of the labels given are right"
+        if math.isfinite(answered.precision.low):
+            share += f" ({_interval(answered.precision)})"
     unknown = f"{answered.unknown_count:,} unknown"
     if evaluation.no_evidence_count:
         unknown += f", {evaluation.no_evidence_count:,} of them without anything to go by"
-    console.print(
+    screen.print(
         f"Answered: {answered.count:,} of {metrics.row_count:,} videos ({answered.coverage:.3f}; {unknown}); "
         f"{share}."
     )
 
 
-def _print_labels(evaluation: Evaluation, console: Console) -> None:
+def _print_labels(evaluation: Evaluation, screen: Console) -> None:
     columns = evaluation.metrics.labels
     order = np.arange(len(evaluation.labels))
     title = ""
@@ -88,12 +86,12 @@ def _print_labels(evaluation: Evaluation, console: Console) -> None:
     for at in order:
         counts = (f"{columns.count[at]:,}", f"{columns.given[at]:,}")
         table.add_row(_text(evaluation.labels[at]), *counts, *(_number(values[at]) for values in figures))
-    _print_table(console, title, table)
+    _print_table(screen, title, table)
     if without := evaluation.labels_without_examples:
-        console.print(f"No example in the data, so left out of the means: {some(without, _MOST_NAMED)}.")
+        screen.print(f"No example in the data, so left out of the means: {some(without, _MOST_NAMED)}.")
 
 
-def _print_confusions(evaluation: Evaluation, console: Console) -> None:
+def _print_confusions(evaluation: Evaluation, screen: Console) -> None:
     pairs = evaluation.confusions()
     if not pairs:
         return
@@ -101,10 +99,10 @@ def _print_confusions(evaluation: Evaluation, console: Console) -> None:
     for pair in pairs[:_MOST_PAIRS]:
         table.add_row(_text(pair.truth), _text(pair.given), f"{pair.count:,}")
     more = f" (of {len(pairs):,} pairs)" if len(pairs) > _MOST_PAIRS else ""
-    _print_table(console, f"Most often confused{more}", table)
+    _print_table(screen, f"Most often confused{more}", table)
 
 
-def _print_mistakes(evaluation: Evaluation, console: Console) -> None:
+def _print_mistakes(evaluation: Evaluation, screen: Console) -> None:
     if not evaluation.mistakes:
         return
     table = _table(("video", "left"), ("is", "left"), ("mistake", "left"), ("confidence", "right"))
@@ -116,25 +114,25 @@ def _print_mistakes(evaluation: Evaluation, console: Console) -> None:
             _text(what if mistake.given or mistake.is_missed else f"{what} (unknown)"),
             _number(mistake.confidence),
         )
-    _print_table(console, "Worst mistakes", table)
+    _print_table(screen, "Worst mistakes", table)
 
 
-def _print_left_out(evaluation: Evaluation, console: Console) -> None:
+def _print_left_out(evaluation: Evaluation, screen: Console) -> None:
     left_out = evaluation.left_out
     if left_out.labels:
         counts = [f"{label} ({count:,})" for label, count in left_out.labels.items()]
-        console.print(f"\nLabels that the classifier does not have: {some(counts, _MOST_NAMED)}.")
+        screen.print(f"\nLabels that the classifier does not have: {some(counts, _MOST_NAMED)}.")
     if left_out.ids:
         names = some(left_out.ids, _MOST_NAMED)
-        console.print(f"{counted(len(left_out.ids), 'video')} with no other label left out: {names}.")
+        screen.print(f"{counted(len(left_out.ids), 'video')} with no other label left out: {names}.")
     if evaluation.failures:
-        console.print(f"\nNot measured, for they could not be read ({len(evaluation.failures):,}):")
+        screen.print(f"\nNot measured, for they could not be read ({len(evaluation.failures):,}):")
         for failure in evaluation.failures[:_MOST_NAMED]:
-            console.print(_text(f"  {failure.id}: {failure.reason}"))
+            screen.print(_text(f"  {failure.id}: {failure.reason}"))
         if len(evaluation.failures) > _MOST_NAMED:
-            console.print(f"  and {len(evaluation.failures) - _MOST_NAMED:,} more (--json has all)")
+            screen.print(f"  and {len(evaluation.failures) - _MOST_NAMED:,} more (--json has all)")
     for note in evaluation.notes:
-        console.print(_text(f"Note: {note}"))
+        screen.print(_text(f"Note: {note}"))
 
 
 def _table(*columns: tuple[str, Any]) -> Any:
@@ -146,9 +144,9 @@ def _table(*columns: tuple[str, Any]) -> Any:
     return table
 
 
-def _print_table(console: Console, title: str, table: Any) -> None:
-    console.print(f"\n{title}:" if title else "")
-    console.print(table)
+def _print_table(screen: Console, title: str, table: Any) -> None:
+    screen.print(f"\n{title}:" if title else "")
+    screen.print(table)
 
 
 def _text(text: str) -> Any:

@@ -24,7 +24,8 @@ def models(context: click.Context) -> None:
 @models.command("list")
 def list_models() -> None:
     """List the shipped classifiers."""
-    from vidclf_cli.classifier import load_classifier, shipped_classifiers
+    from vidclf_cli.classifier import load_classifier
+    from vidclf_cli.shipped import shipped_classifiers
 
     for name in shipped_classifiers():
         classifier = load_classifier(name)
@@ -36,6 +37,6 @@ def list_models() -> None:
 @click.argument("model", metavar="NAME|FILE")
 def show_model(model: str) -> None:
     """Show what a classifier is, what it was trained on, and how well it does."""
-    from vidclf_cli.classifier import describe_classifier
+    from vidclf_cli.classifier_text import describe_classifier
 
     click.echo(printable(describe_classifier(model)))

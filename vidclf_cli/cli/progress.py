@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vidclf_cli.cli.terminal import is_terminal, printable, say
+from vidclf_cli.cli.terminal import can_draw, console, printable, say
 from vidclf_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _REFRESH_SECONDS = 0.25
+LINE_SECONDS = 30.0
+"""Between two lines of progress where no bar can be drawn: a log of a night has a thousand of them."""
 
 
 def show_start(job: Job, quiet: bool) -> None:
@@ -29,13 +32,69 @@ def show_start(job: Job, quiet: bool) -> None:
         say(printable(f"Warning: {problem}"))
 
 
+class Lines:
+    """Says in plain lines how far something is: for logs, and terminals that cannot draw.
+
+    Nothing is said in the first half minute, and then every half minute.
+
+    Args:
+        what: What is counted, in the plural.
+        part: Which part of the work it is.
+    """
+
+    def __init__(self, what: str, part: str = "") -> None:
+        self._what = what
+        self._part = f"{part}: " if part else ""
+        self._begun = self._said = time.monotonic()
+
+    def show(self, done: int, total: int, more: str = "") -> None:
+        """Say how far it is, if it is time to.
+
+        Args:
+            done: How many are done.
+            total: Of how many.
+            more: What else is worth knowing.
+        """
+        now = time.monotonic()
+        if now - self._said < LINE_SECONDS or not total:
+            return
+        self._said = now
+        seconds = now - self._begun
+        parts = [f"{done:,} of {total:,} {self._what} ({100 * done // total} %)"]
+        parts.append(f"{done / seconds:.1f} {self._what}/s")
+        if 0 < done < total:
+            parts.append(f"{_duration(seconds / done * (total - done))} left")
+        say(printable(self._part + ", ".join([*parts, more] if more else parts)))
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
 @contextmanager
 def show_progress(job: Job, quiet: bool) -> Iterator[None]:
-    """Show a bar with rate, remaining time and failures, only on a terminal."""
-    if quiet or not is_terminal(sys.stderr):
+    """Show rate, remaining time and failures: a bar on a terminal, else a line now and then."""
+    if quiet:
         yield
-        return
-    from rich.console import Console
+    elif can_draw(sys.stderr):
+        with _bar(job) as refresh, _repeated(refresh, _REFRESH_SECONDS):
+            yield
+    else:
+        lines, total = Lines("videos"), len(job.library.videos)
+
+        def say_line() -> None:
+            lines.show(job.statistics.finished_count, total, _failures(job.statistics))
+
+        with _repeated(say_line, LINE_SECONDS):
+            yield
+
+
+@contextmanager
+def _bar(job: Job) -> Iterator[Callable[[], None]]:
+    """Draw a bar; what is yielded brings it up to date."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -45,26 +104,36 @@ def show_progress(job: Job, quiet: bool) -> Iterator[None]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[failures]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
         task = progress.add_task("", total=len(job.library.videos), rate="", failures="")
-        stop = threading.Event()
 
         def refresh() -> None:
-            while not stop.wait(_REFRESH_SECONDS):
-                progress.update(
-                    task,
-                    completed=job.statistics.finished_count,
-                    rate=_rate(job.statistics),
-                    failures=_failures(job.statistics),
-                )
+            progress.update(
+                task,
+                completed=job.statistics.finished_count,
+                rate=_rate(job.statistics),
+                failures=_failures(job.statistics),
+            )
 
-        thread = threading.Thread(target=refresh, name="progress", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+        yield refresh
+
+
+@contextmanager
+def _repeated(step: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Take a step every so many seconds, in a thread, while the block runs."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(seconds):
+            step()
+
+    thread = threading.Thread(target=work, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def show_summary(job: Job, target: str | None, quiet: bool) -> None:

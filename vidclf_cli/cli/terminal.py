@@ -5,14 +5,48 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PLAIN_WIDTH = 120  # columns when the output is no terminal
 
 
 def is_terminal(stream: TextIO | None) -> bool:
     """Tell whether a person reads along; a closed stream (`>&-`) is None in Python."""
     return stream is not None and stream.isatty()
+
+
+def can_draw(stream: TextIO | None) -> bool:
+    """Tell whether a bar can be drawn and drawn again there."""
+    return is_terminal(stream) and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def wants_colour(stream: TextIO | None) -> bool:
+    """Tell whether colours may be used: on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
+
+
+def console(stream: TextIO) -> Console:
+    """Return what draws tables and bars there: plain text where no terminal is behind it.
+
+    Whatever the environment says: FORCE_COLOR of a build server must not reach a file.
+    """
+    from rich.console import Console
+
+    on_terminal = is_terminal(stream)
+    return Console(
+        file=stream,
+        force_terminal=on_terminal,
+        color_system="auto" if wants_colour(stream) else None,
+        width=None if on_terminal else _PLAIN_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def say(text: str) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from vidclf_cli.cli.options import NamedPath, run_options, to_run_options
-from vidclf_cli.cli.terminal import is_terminal, printable, say
+from vidclf_cli.cli.options import NamedPath, embeddings_option, run_options, to_run_options
+from vidclf_cli.cli.progress import Lines
+from vidclf_cli.cli.terminal import can_draw, console, printable, say
 from vidclf_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -42,12 +43,7 @@ _MOST_SEED = (1 << 32) - 1
     help="How it is trained: `auto` compares linear and deeper heads by cross-validation and keeps the "
     "better or their mix, `paper` is one network as in the paper; or a TOML file of your own.",
 )
-@click.option(
-    "--embeddings",
-    metavar="SPACES",
-    help="What it reads, separated by commas: local/visual, local/concepts, local/metadata, local/audio. "
-    "[default: local, which is all of them; of a dataset file all that it holds]",
-)
+@embeddings_option("local, which is all local ones; of a dataset file all that it holds")
 @click.option("--multi", is_flag=True, help="A video may have several labels. [default: when one has]")
 @click.option(
     "--group-column",
@@ -89,7 +85,8 @@ def train(data: Path, out: Path, quiet: bool, **values: Any) -> int:
     """Train a classifier on your own labels, for `vidclf classify --model`.
 
     DATA is a folder with one sub-folder per label, a CSV with the columns `path` and `label` (several labels
-    joined by `|`, optionally `group`), or a packed dataset file (.h5). From two labels with three clips each.
+    joined by `|`, optionally `group`), or a packed dataset file (.h5). Two labels with three clips each are
+    the least that can be measured.
 
     \b
       vidclf train ./clips --out my.onnx
@@ -103,7 +100,6 @@ def train(data: Path, out: Path, quiet: bool, **values: Any) -> int:
     data, 130 interrupted.
     """
     _require_packages()
-    embeddings = _split(values.pop("embeddings"))
     # Here torch is imported, which takes seconds.
     from vidclf_train.sources import SourceOptions
     from vidclf_train.teach import TeachOptions, teach
@@ -111,7 +107,7 @@ def train(data: Path, out: Path, quiet: bool, **values: Any) -> int:
     run = to_run_options(values)
     options = TeachOptions(
         source=SourceOptions(
-            embeddings=embeddings,
+            embeddings=values.pop("embeddings"),
             multi=values.pop("multi"),
             group_column=values.pop("group_column"),
             root=values.pop("root"),
@@ -144,17 +140,6 @@ def _require_packages() -> None:
         )
 
 
-def _split(embeddings: str | None) -> tuple[str, ...]:
-    from vidclf_cli.errors import UsageError
-
-    if embeddings is None:
-        return ()
-    names = tuple(name for each in embeddings.split(",") if (name := each.strip()))
-    if not names:
-        raise UsageError("--embeddings names no space.", "E.g. --embeddings local/visual,local/metadata.")
-    return names
-
-
 class _Onlooker:
     """Shows on stderr what happens: sentences always, bars on a terminal."""
 
@@ -163,6 +148,7 @@ class _Onlooker:
         self._stack = ExitStack()
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._lines: dict[str, Lines] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -186,8 +172,11 @@ class _Onlooker:
         show_summary(job, None, self._quiet)
 
     def training(self, what: str, done: int, total: int) -> None:
-        """Show a bar per part of the training."""
-        if self._quiet or not is_terminal(sys.stderr):
+        """Show a bar per part of the training; where none can be drawn, a line now and then."""
+        if self._quiet:
+            return
+        if not can_draw(sys.stderr):
+            self._lines.setdefault(what, Lines("parts", what)).show(done, total)
             return
         if self._bars is None:
             self._bars = self._stack.enter_context(_bars())
@@ -197,7 +186,6 @@ class _Onlooker:
 
 
 def _bars() -> Progress:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     # Names of parts are plain text: `[` begins no markup.
@@ -207,7 +195,7 @@ def _bars() -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=console(sys.stderr), transient=True)
 
 
 def _report(taught: Taught) -> Iterator[str]:
@@ -243,10 +231,9 @@ def _report(taught: Taught) -> Iterator[str]:
 
 
 def _next_step(taught: Taught) -> str:
-    from vidclf_cli.local_spaces import local_spaces
+    from vidclf_cli.embedders.registry import find_space
 
-    known = {space.id for space in local_spaces().values()}
-    if strange := [each.space for each in taught.card.inputs if each.space not in known]:
+    if strange := [each.space for each in taught.card.inputs if find_space(each.space) is None]:
         return (
             f"Next: vidclf evaluate {taught.out} DATASET.h5 (not classify: this vidclf makes no vectors of "
             f"{strange[0]})"

@@ -18,7 +18,7 @@ from vidclf_cli.metrics.decisions import (
     micro_f1,
     per_label,
 )
-from vidclf_cli.metrics.measure import Answered, Metrics, measure
+from vidclf_cli.metrics.measure import Answered, Metrics, answered, given_rows, measure
 from vidclf_cli.metrics.ranking import average_precision, global_average_precision, mean_average_precision
 
 __all__ = [
@@ -29,11 +29,13 @@ __all__ = [
     "Reliability",
     "Resampling",
     "accuracy",
+    "answered",
     "average_precision",
     "balanced_accuracy",
     "bootstrap_interval",
     "calibration_error",
     "confusion_counts",
+    "given_rows",
     "global_average_precision",
     "macro_f1",
     "mean_average_precision",

@@ -65,7 +65,7 @@ class Resampling:
         seed: int = 0,
     ) -> None:
         generator = np.random.default_rng(seed)
-        units, unit_count = _number(row_count, groups)
+        units, unit_count = number_groups(row_count, groups)
         self.group_count = unit_count
         if unit_count > _MOST_UNITS:
             together = generator.permutation(unit_count) % _MOST_UNITS
@@ -123,6 +123,20 @@ class Resampling:
         return Estimate(value, reach, 1.0) if value == 1 else Estimate(value, 0.0, 1 - reach)
 
 
+def share_estimate(flags: NDArray[np.bool_], groups: Groups) -> Estimate:
+    """Return the share of flags that are set with its interval, groups drawn as in `Resampling`.
+
+    Args:
+        flags: Shape (rows,); of none the share is NaN.
+        groups: The group of each row.
+    """
+    if not flags.size:
+        return Estimate(math.nan, math.nan, math.nan)
+    resampling = Resampling(len(flags), groups)
+    counts = resampling.sums(flags.astype(np.int64), 2)
+    return resampling.interval_of_share(float(flags.mean()), counts[:, 1] / counts.sum(axis=1))
+
+
 def bootstrap_interval(
     statistic: Callable[[NDArray[np.int64]], float],
     groups: Groups,
@@ -153,7 +167,16 @@ def bootstrap_interval(
     return resampling.interval(statistic(rows), samples, level)
 
 
-def _number(row_count: int, groups: Groups | None) -> tuple[NDArray[np.int64], int]:
+def number_groups(row_count: int, groups: Groups | None) -> tuple[NDArray[np.int64], int]:
+    """Return the number of each row's group, shape (rows,), and how many groups there are.
+
+    Args:
+        row_count: How many rows there are.
+        groups: The group of each row; None: every row is its own.
+
+    Raises:
+        ValueError: There are no rows, or not as many groups as rows.
+    """
     if groups is None:
         groups = np.arange(row_count)
     if len(groups) != row_count or not row_count:

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vidclf_cli.metrics.arrays import Bars, Floats, Targets, checked, given_labels
-from vidclf_cli.metrics.bootstrap import RESAMPLE_COUNT, Estimate, Groups, Resampling
+from vidclf_cli.metrics.bootstrap import (
+    RESAMPLE_COUNT,
+    Estimate,
+    Groups,
+    Resampling,
+    number_groups,
+    share_estimate,
+)
 from vidclf_cli.metrics.calibration import Reliability, reliability
 from vidclf_cli.metrics.decisions import LabelTable, Tallies, per_label, tallies
 from vidclf_cli.metrics.ranking import Ranked, top_entries
@@ -24,12 +31,30 @@ class Answered:
     Attributes:
         count: Rows that get a label.
         unknown_count: Rows that get none.
-        accuracy: The share of the labels given that is right; NaN where none is given.
+        precision: The share of the labels given that is right, with its interval; NaN where none is given.
     """
 
     count: int
     unknown_count: int
-    accuracy: float
+    precision: Estimate
+
+    @classmethod
+    def of(
+        cls,
+        rows: NDArray[np.int64],
+        right: NDArray[np.bool_],
+        row_count: int,
+        groups: Groups | None = None,
+    ) -> Answered:
+        """Count what `given_rows` found in so many rows, of which each is of a group."""
+        count = len(np.unique(rows))
+        sources = number_groups(row_count, groups)[0][rows]
+        return cls(count, row_count - count, share_estimate(right, sources))
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the labels given that is right; NaN where none is given."""
+        return self.precision.value
 
     @property
     def coverage(self) -> float:
@@ -38,11 +63,14 @@ class Answered:
 
     def to_dict(self) -> dict[str, float | None]:
         """Return what JSON can hold."""
+        precision = self.precision.to_dict()
         return {
             "count": self.count,
             "unknown_count": self.unknown_count,
             "coverage": self.coverage,
-            "accuracy": self.accuracy if math.isfinite(self.accuracy) else None,
+            "accuracy": precision["value"],
+            "accuracy_low": precision["low"],
+            "accuracy_high": precision["high"],
         }
 
 
@@ -131,24 +159,39 @@ def measure(
         group_count=resampling.group_count,
         figures=figures,
         calibration_error=bins.error,
-        answered=_answered(scores, truth, bars, has_evidence),
+        answered=answered(scores, truth, bars, groups, has_evidence=has_evidence),
         reliability=bins,
         labels=per_label(scores, truth, bars),
     )
 
 
-def _answered(scores: Floats, truth: Targets, bars: Bars, has_evidence: NDArray[np.bool_] | None) -> Answered:
+def answered(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    bars: Bars,
+    groups: Groups | None = None,
+    *,
+    has_evidence: NDArray[np.bool_] | None = None,
+) -> Answered:
+    """Return what is answered at some bars, and how much of it is right; arguments as for `measure`."""
+    rows, right = given_rows(probabilities, targets, bars, has_evidence)
+    return Answered.of(rows, right, len(np.asarray(targets)), groups)
+
+
+def given_rows(
+    probabilities: ArrayLike, targets: ArrayLike, bars: Bars, has_evidence: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the number of the row of every label that is given, and whether it is right; shape (given,)."""
+    scores, truth = checked(probabilities, targets)
     given = given_labels(scores, truth, bars)
     if truth.ndim == 1:
         # As in `Decision`: the most probable label is held against its own bar.
         given &= scores >= np.asarray(bars, scores.dtype)
     if has_evidence is not None:
         given &= has_evidence[:, None]
-    count = int(given.any(axis=1).sum())
     rows, labels = np.nonzero(given)
     right = truth[rows] == labels if truth.ndim == 1 else truth[rows, labels] != 0
-    accuracy = float(right.mean()) if right.size else math.nan
-    return Answered(count, len(scores) - count, accuracy)
+    return rows, np.asarray(right, bool)
 
 
 def _single_figures(scores: Floats, truth: Targets, resampling: Resampling) -> dict[str, Estimate]:

@@ -1,4 +1,4 @@
-"""Labelled videos to an evaluation: embed them as `classify` does, then hold the classifier against them."""
+"""Labelled videos to scored rows: embed them as `classify` does, then ask the classifier."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from vidclf_cli import __version__
 from vidclf_cli.alignment import LeftOut, no_common_label
 from vidclf_cli.classifier import Classifier, check_can_embed
 from vidclf_cli.errors import UsageError
-from vidclf_cli.evaluation import DEFAULT_WORST_COUNT, Evaluation, Failure, evaluate_dataset
 from vidclf_cli.labelled import LabelledVideo, LabelledVideos, video_id
 from vidclf_cli.pipeline.gather import Gathering
 from vidclf_cli.pipeline.options import RunOptions
 from vidclf_cli.records import Result, Status
+from vidclf_cli.scored_rows import Failure, ScoredRows, score_dataset
 
 
 class Measuring(Gathering):
-    """Embed labelled videos into the spaces of a classifier, and measure it.
+    """Embed labelled videos into the spaces of a classifier, and ask it.
 
     Videos of which the classifier has no label are left out before anything is read.
 
@@ -54,14 +54,8 @@ class Measuring(Gathering):
                 self._failures.append(Failure(result.video.id, str(result.reason)))
             yield result
 
-    def evaluation(
-        self, *, min_confidence: float | None = None, worst_count: int = DEFAULT_WORST_COUNT
-    ) -> Evaluation:
-        """Return what came out, after `results()` has ended.
-
-        Args:
-            min_confidence: Below it the answer is unknown; None is the classifier's own.
-            worst_count: How many mistakes are listed.
+    def rows(self) -> ScoredRows:
+        """Return what the classifier says to the videos, after `results()` has ended.
 
         Raises:
             UsageError: No video could be read, or two files with one content have different labels.
@@ -73,11 +67,8 @@ class Measuring(Gathering):
                 "`vidclf classify` gives the reason of each.",
             )
         dataset = self.dataset(labels=self._labelled.labels, task=self._classifier.task)
-        evaluation = evaluate_dataset(
-            self._classifier, dataset, min_confidence=min_confidence, worst_count=worst_count
-        )
         return replace(
-            evaluation,
+            score_dataset(self._classifier, dataset),
             left_out=self._left_out,
             failures=tuple(self._failures),
             notes=(*self._labelled.notes, *self.notes),

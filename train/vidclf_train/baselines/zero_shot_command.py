@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vidclf_cli.dataset import Dataset, open_dataset
 from vidclf_cli.errors import UsageError
-from vidclf_cli.evaluation import SPLITS
+from vidclf_cli.scored_rows import SPLITS
 from vidclf_train.baselines.printing import describe_figures, print_label_table, write_json
 from vidclf_train.baselines.zero_shot import (
     DEFAULT_TEMPLATE,

@@ -120,7 +120,9 @@ def _own_folder(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise UsageError(f"Another download is writing into {folder}.", "Let it end.") from error
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror or error}).", "Name a folder that can be."
+        ) from error
     try:
         yield
     finally:
