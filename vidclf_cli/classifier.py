@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidclf_cli.classifier_card import METADATA_KEY, ClassifierCard, ClassifierInput, parse_card
+from vidclf_cli.embedders.registry import can_make, find_space
 from vidclf_cli.errors import ClassifierError, EncoderError
 from vidclf_cli.local_spaces import local_spaces
 from vidclf_cli.onnx_file import NotOnnxError, OnnxSummary, summarize
+from vidclf_cli.precision import bars_for
 from vidclf_cli.runtime import Device, open_session
 from vidclf_cli.scoring import Task, Vectors, count_rows
-from vidclf_cli.shipped import read_sums, shipped_folder, verified_file
+from vidclf_cli.shipped import shipped_classifiers, shipped_folder, verified_file
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -77,6 +79,25 @@ class Classifier:
     def thresholds(self) -> Mapping[str, float]:
         """Labels whose own bar differs from `min_confidence`."""
         return self.card.thresholds
+
+    def read_bytes(self) -> bytes:
+        """Return the file's bytes once more.
+
+        Raises:
+            ClassifierError: They cannot be read, or are others than those that were loaded.
+        """
+        data = _read(self.path)
+        if hashlib.sha256(data).hexdigest() != self._digest:
+            raise _refusal(self.path, "it was changed meanwhile", "Run the command again.")
+        return data
+
+    def bars_at(self, target_precision: float) -> tuple[float, ...]:
+        """Return the bar of each label at a precision, from the next higher one that the file holds.
+
+        Raises:
+            UsageError: It holds none for it, or no label reaches it.
+        """
+        return bars_for(self.card.precision, self.labels, target_precision, self.name)
 
     def probabilities(self, vectors: Vectors) -> NDArray[np.float32]:
         """Score a batch of any size.
@@ -148,59 +169,20 @@ def check_can_embed(classifier: Classifier) -> None:
     """Check that videos can be embedded into every space that a classifier reads.
 
     Raises:
-        ClassifierError: It reads a space that this vidclf cannot fill.
+        ClassifierError: It reads a space that cannot be filled here, or that has another dimension here.
+        EmbedderError: The package that would fill one does not work.
     """
-    known = {space.id for space in local_spaces().values()}
-    for space in classifier.spaces:
-        if space not in known:
-            advice = f"This vidclf can make {', '.join(sorted(known))}. Upgrade it, or train again."
-            raise _refusal(classifier.path, f"it needs vectors of {space!r}", advice)
-
-
-def shipped_classifiers() -> tuple[str, ...]:
-    """Return the names of the classifiers that ship with vidclf.
-
-    Raises:
-        EncoderError: The list of what is shipped is missing.
-    """
-    names = (Path(name) for name in read_sums(_shipped()))
-    found = (name.stem for name in names if name.suffix == SUFFIX)
-    return tuple(sorted(found, key=lambda name: (len(name), name)))
-
-
-def describe_classifier(model: str | Path) -> str:
-    """Return a classifier's card as Markdown: the file beside it, else what stands in the file.
-
-    Raises:
-        ClassifierError: It cannot be used.
-    """
-    classifier = load_classifier(model)
-    beside = classifier.path.with_suffix(".md")
-    try:
-        return beside.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return _describe(classifier)
-
-
-def _describe(classifier: Classifier) -> str:
-    card = classifier.card
-    inputs = (f"`{each.space}` ({'required' if each.required else 'optional'})" for each in card.inputs)
-    lines = [
-        f"# {card.name}",
-        "",
-        f"- labels: {', '.join(card.labels)}",
-        f"- task: {card.task}",
-        f"- inputs: {', '.join(inputs)}",
-        f"- below {card.min_confidence:g} the answer is unknown",
-        f"- licence: {card.licence}",
-    ]
-    for title, values in (("metrics", card.metrics), ("recipe", card.recipe), ("versions", card.versions)):
-        lines += ["", f"## {title}", "", *(f"- {key}: {value}" for key, value in values.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _shipped() -> Path:
-    return shipped_folder() / "classifiers"
+    for each in classifier.card.inputs:
+        space = find_space(each.space)
+        if space is None:
+            advice = f"{can_make()} Upgrade vidclf or install what fills it, or train again."
+            raise _refusal(classifier.path, f"it needs vectors of {each.space!r}", advice)
+        if space.dimension != each.dimension:
+            raise _refusal(
+                classifier.path,
+                f"it takes {each.dimension} numbers of {each.space}, which has {space.dimension}",
+                "Train again, with the embedder that is installed now.",
+            )
 
 
 def _find(model: str | Path) -> Path:
@@ -211,7 +193,7 @@ def _find(model: str | Path) -> Path:
     try:
         names = shipped_classifiers()
         if str(model) in names:
-            return verified_file(_shipped() / f"{model}{SUFFIX}")
+            return verified_file(shipped_folder() / "classifiers" / f"{model}{SUFFIX}")
     except EncoderError as error:
         raise ClassifierError(error.message, error.advice) from error
     raise ClassifierError(

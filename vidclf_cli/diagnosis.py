@@ -46,6 +46,7 @@ def diagnose(cache_folder: Path) -> Iterator[Finding]:
         ("onnx runtime", _onnx_runtime),
         ("ffmpeg", _ffmpeg),
         ("shipped models", _shipped),
+        ("embedders", _embedders),
         ("device", _device),
         ("cache", lambda: _cache(cache_folder)),
         ("isolation", _isolation),
@@ -112,6 +113,17 @@ def _shipped() -> Iterator[Finding]:
 
     count = verify_all()
     yield Finding("shipped models", "ok", f"{count} files match their SHA-256")
+
+
+def _embedders() -> Iterator[Finding]:
+    from vidclf_cli.embedders.registry import inspect_embedders
+
+    for provider, found in inspect_embedders():
+        if isinstance(found, VidclfError):
+            yield Finding(f"embedder {provider}", "bad", str(found))
+        else:
+            spaces = (f"{space.id} ({space.alias}, {space.dimension} numbers)" for space in found.spaces)
+            yield Finding(f"embedder {provider}", "ok", f"{found.package}: {', '.join(spaces)}")
 
 
 def _device() -> Iterator[Finding]:

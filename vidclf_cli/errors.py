@@ -20,7 +20,7 @@ class VidclfError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, advice: str = "") -> None:
+    def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
         self.message = message
         self.advice = advice
@@ -42,6 +42,10 @@ class ClassifierError(UsageError):
 
 class EncoderError(VidclfError):
     """A shipped encoder that is missing, altered or cannot be loaded."""
+
+
+class EmbedderError(VidclfError):
+    """An embedder of another package that cannot be used."""
 
 
 class CacheError(VidclfError):
@@ -69,6 +73,7 @@ class Code(StrEnum):
     CHANGED = "changed-while-reading"
     LOW_CONFIDENCE = "low-confidence"
     NO_EVIDENCE = "no-evidence"
+    EMBEDDER = "embedder-failed"
     INTERNAL = "internal"
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.media.odd_videos import encode
 from vidclf_cli.dataset import Dataset, empty_rows
+from vidclf_cli.embedders.registry import find_spaces
 from vidclf_cli.errors import UsageError
 from vidclf_cli.labelled import LabelledVideos, read_labelled
-from vidclf_cli.local_spaces import find_spaces, local_spaces
+from vidclf_cli.local_spaces import local_spaces
 from vidclf_cli.pipeline.gather import Gathering
 from vidclf_cli.pipeline.options import RunOptions
 from vidclf_cli.pipeline.run import CacheFilling

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from vidclf_cli.cli.log import verbose_option
 
@@ -38,6 +39,26 @@ class NumberRange(click.FloatRange):
         return number
 
 
+class ModelName(click.types.StringParamType):
+    """A classifier: the name of a shipped one, or a file. A shell completes both."""
+
+    name = "name|file"
+
+    def shell_complete(
+        self, _context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the shipped names that begin so, and have the shell look for files."""
+        from vidclf_cli.errors import VidclfError
+        from vidclf_cli.shipped import shipped_classifiers
+
+        try:
+            names = shipped_classifiers()
+        except VidclfError:  # A broken installation shows when the command runs.
+            names = ()
+        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return [CompletionItem(incomplete, type="file"), *found]
+
+
 paths_argument = click.argument(
     "paths", nargs=-1, required=True, metavar="PATHS...", type=NamedPath(path_type=Path)
 )
@@ -46,6 +67,50 @@ cache_dir_option = click.option(
     "--cache-dir",
     type=NamedPath(file_okay=False, path_type=Path),
     help="Where vectors are kept between runs. [default: the user's cache folder; env VIDCLF_CACHE_DIR]",
+)
+
+
+def _split_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = tuple(name for each in value.split(",") if (name := each.strip()))
+    if not names:
+        raise click.BadParameter("it names no space; e.g. local/visual,local/metadata.")
+    return names
+
+
+def embeddings_option(default: str) -> Callable[[Command], Command]:
+    """Return the option that names embedding spaces, as a tuple; empty where it is not given."""
+    return click.option(
+        "--embeddings",
+        metavar="SPACES",
+        callback=_split_names,
+        help="Embedding spaces, separated by commas: local/visual, local/concepts, local/metadata, "
+        "local/audio, and those of other packages (`vidclf doctor` lists them). "
+        f"[default: {default}]",
+    )
+
+
+target_precision_option = click.option(
+    "--target-precision",
+    type=NumberRange(0.0, 1.0, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Give a label only where it is right in so many of the cases (0.9), by the thresholds that the "
+    "classifier holds for that; `vidclf tune` sets them. [default: the classifier's own thresholds]",
+)
+
+_DATA_OPTIONS = (
+    click.option(
+        "--root",
+        type=NamedPath(file_okay=False, path_type=Path),
+        help="What the paths of a CSV are relative to. [default: the CSV's folder]",
+    ),
+    click.option(
+        "--group-column",
+        metavar="NAME",
+        help="The CSV's column that says which source a video comes from. [default: group, source or "
+        "source_url]",
+    ),
 )
 
 _RUN_OPTIONS = (
@@ -114,6 +179,23 @@ def run_options(command: Command) -> Command:
     for option in reversed(_RUN_OPTIONS):
         command = option(command)
     return command
+
+
+def data_options(command: Command) -> Command:
+    """Add the options of every command that measures on labelled videos."""
+    for option in reversed(_DATA_OPTIONS):
+        command = option(command)
+    return command
+
+
+def split_option(default: str) -> Callable[[Command], Command]:
+    """Return the option that names a part of a packed file."""
+    return click.option(
+        "--split",
+        type=click.Choice(["test", "validation", "train", "rest", "large-test", "all"]),
+        help="The part of a packed file that is measured; large-test is test and rest. "
+        f"[default: {default}, where the file has parts]",
+    )
 
 
 def to_run_options(values: dict[str, Any]) -> RunOptions:

@@ -1,15 +1,52 @@
-"""The seam: what an embedder is. The built-in ones stand behind it like any other."""
+"""The seam: what an embedder is. The built-in ones stand behind it like any other.
+
+All that an embedder of another package needs is here; docs/embedders.md walks through one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidclf_cli.media.types import Sample, SampleRequest
-from vidclf_cli.spaces import Embedding, Space
+from vidclf_cli.errors import EncoderError, UsageError
+from vidclf_cli.media.types import FRAME_SHORT_SIDE, Frame, Sample, SampleRequest
+from vidclf_cli.spaces import Embedding, Modality, Space, Vector
+
+__all__ = [
+    "FRAME_SHORT_SIDE",
+    "CreateEmbedder",
+    "EmbedderOptions",
+    "Embedding",
+    "EncoderError",
+    "Frame",
+    "Modality",
+    "Sample",
+    "SampleEmbedder",
+    "SampleRequest",
+    "Space",
+    "TextEmbedder",
+    "UsageError",
+    "Vector",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderOptions:
+    """What the user chose, as far as an embedder is concerned.
+
+    Attributes:
+        frame_count: Up to this many frames per video.
+        device: Where networks run.
+        thread_count: Threads of one pass over a network.
+    """
+
+    frame_count: int = 8
+    device: Literal["cpu", "cuda"] = "cpu"
+    thread_count: int = 1
 
 
 class SampleEmbedder(Protocol):
@@ -30,6 +67,13 @@ class SampleEmbedder(Protocol):
             For each sample a mapping of space id to embedding; a space that the sample gives nothing
             for (a silent video's sound) is absent.
         """
+
+
+CreateEmbedder = Callable[[EmbedderOptions], SampleEmbedder]
+"""What an entry point of the group `vidclf.embedders` names.
+
+It returns at once: nothing is loaded before `embed` is called, since spaces are also asked for to be listed.
+"""
 
 
 class TextEmbedder(Protocol):

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from vidclf_cli import __version__
 from vidclf_cli.dataset import Dataset
 from vidclf_cli.embedders.base import SampleEmbedder
-from vidclf_cli.embedders.local import LocalAudio
+from vidclf_cli.embedders.registry import find_spaces
 from vidclf_cli.errors import UsageError
 from vidclf_cli.labelled import LabelledVideo, LabelledVideos, video_id, why_missing
 from vidclf_cli.library import Library, order_key
-from vidclf_cli.local_spaces import find_spaces
 from vidclf_cli.metadata import collect_text
 from vidclf_cli.metadata.label_names import LabelNames
 from vidclf_cli.pipeline.classify import count, failed
@@ -143,9 +142,7 @@ class Gathering(Job):
         )
 
     def _embedders(self) -> list[SampleEmbedder]:
-        wanted = {space.id for space in self.spaces}
-        every: list[SampleEmbedder] = [self._visual, LocalAudio()]
-        return [each for each in every if any(space.id in wanted for space in each.spaces)]
+        return self._embedders_for([space.id for space in self.spaces])
 
     def _keep(self, row: int, embedded: Embedded) -> Result:
         if embedded.failure is not None:

@@ -12,6 +12,8 @@ Device = Literal["auto", "cpu", "cuda"]
 DEFAULT_MODEL = "topics-10"
 DEFAULT_FRAME_COUNT = 8
 DEFAULT_TOP_K = 3
+SEGMENT_SECONDS = (0.1, 86_400.0)
+"""Shortest and longest segment that may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,16 @@ class ClassifyOptions:
         labels: Labels given as words; then no classifier file is used.
         top_k: How many alternatives a row lists.
         min_confidence: Below it a video is unknown; None is the classifier's own.
+        target_precision: Give a label only where it is right so often, by the classifier's thresholds for it;
+            None is the classifier's own bars.
+        segment_seconds: Rows about segments of this length beside each video's own; None for no such rows.
+        dense: Look at a frame of every second of the segments, wherever it must be decoded from.
     """
 
     model: str = DEFAULT_MODEL
     labels: tuple[str, ...] = ()
     top_k: int = DEFAULT_TOP_K
     min_confidence: float | None = None
+    target_precision: float | None = None
+    segment_seconds: float | None = None
+    dense: bool = False
