@@ -89,3 +89,11 @@ def test_what_is_no_regular_file_is_written_to_and_never_replaced(tmp_path: Path
         stream.write("rows")
     assert reader.communicate(timeout=10)[0] == b"rows"
     assert pipe.is_fifo()
+
+
+def test_dev_stdout_that_is_a_pipe_is_written_to() -> None:
+    """Behind the link stands `pipe:[123]`, which is no name of a file."""
+    code = "from vidclf_cli.writers.output import check_writable, open_output\n"
+    code += "check_writable('/dev/stdout')\nwith open_output('/dev/stdout') as stream: stream.write('rows')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("rows", 0), done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from vidclf_cli.errors import UsageError
 from vidclf_cli.writers.csv import CsvWriter, read_csv
@@ -14,8 +14,12 @@ from vidclf_cli.writers.output import STDOUT, open_output, place_of
 from vidclf_cli.writers.parquet import open_parquet, read_parquet
 from vidclf_cli.writers.row import Row
 from vidclf_cli.writers.sqlite import open_sqlite, read_sqlite
+from vidclf_cli.writers.webvtt import ChaptersWriter
 
 FORMATS = ("csv", "jsonl", "parquet", "sqlite")
+CHAPTERS = "vtt"
+"""The timeline of one video: no rows, so it is none of `FORMATS`."""
+
 _BY_SUFFIX = {
     ".csv": "csv",
     ".jsonl": "jsonl",
@@ -23,12 +27,19 @@ _BY_SUFFIX = {
     ".parquet": "parquet",
     ".sqlite": "sqlite",
     ".db": "sqlite",
+    ".vtt": CHAPTERS,
 }
 _READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
     "csv": read_csv,
     "jsonl": read_jsonl,
     "parquet": read_parquet,
     "sqlite": read_sqlite,
+}
+
+_TEXT_WRITERS: Mapping[str, Callable[[TextIO], Writer]] = {
+    "csv": CsvWriter,
+    "jsonl": JsonlWriter,
+    CHAPTERS: ChaptersWriter,
 }
 
 
@@ -53,7 +64,7 @@ def choose_format(target: str, chosen: str | None) -> str:
     if suffix not in _BY_SUFFIX:
         raise UsageError(
             f"Cannot tell the format of {target} from its name.",
-            f"Name it {' or '.join(sorted(_BY_SUFFIX))}, or give --format {'|'.join(FORMATS)}.",
+            f"Name it {' or '.join(sorted(_BY_SUFFIX))}, or give --format {'|'.join((*FORMATS, CHAPTERS))}.",
         )
     return _BY_SUFFIX[suffix]
 
@@ -65,8 +76,8 @@ def open_rows(
     """Open a place for rows; a file appears when the block ends well, and on any exception stays as it was.
 
     Args:
-        target: A path; for csv and jsonl also `-`, standard output.
-        format_name: One of `FORMATS`.
+        target: A path; for csv, jsonl and vtt also `-`, standard output.
+        format_name: One of `FORMATS`, or `CHAPTERS` of one video.
         option: What the user gave the target with, for messages.
         force: A table of a database with other columns is replaced.
 
@@ -81,7 +92,7 @@ def open_rows(
             yield table
     else:
         with open_output(target, option) as stream:
-            yield CsvWriter(stream) if format_name == "csv" else JsonlWriter(stream)
+            yield _TEXT_WRITERS[format_name](stream)
 
 
 def read_rows(path: Path, format_name: str) -> Iterator[Row]:

@@ -23,7 +23,6 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
 _LINE_END = re.compile(rb"[ \t]*\r?\n")
-_JUNK_AFTER = 9  # expat: junk after document element
 _NEW = (
     '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<{root}>\n  <title>{title}</title>\n</{root}>\n'
 )
@@ -200,12 +199,11 @@ def _decode(data: bytes) -> tuple[str, str, bytes]:
     Raises:
         NfoError: It would not come back as it was.
     """
-    bom, charset = next(
-        ((bom, charset) for bom, charset in _BOMS if data.startswith(bom)),
-        (b"", declared_charset(data) or "utf-8"),
-    )
-    if not CHARSET.fullmatch(charset):
-        raise NfoError(f"it is in {charset}, which vidclf does not write")
+    bom, charset = next(((bom, charset) for bom, charset in _BOMS if data.startswith(bom)), (b"", ""))
+    if not bom:
+        charset = declared_charset(data) or "utf-8"
+        if not CHARSET.fullmatch(charset):
+            raise NfoError(f"it is in {charset}, which vidclf does not write")
     try:
         text = data[len(bom) :].decode(charset)
         is_same = text.encode(charset) == data[len(bom) :]
@@ -226,7 +224,7 @@ def _scan(utf8: bytes) -> _Outline:
     try:
         scanner.parser.Parse(utf8, True)
     except expat.ExpatError as error:
-        if error.code == _JUNK_AFTER:
+        if scanner.is_closed:
             raise NfoError("something follows its XML, a link or another root") from error
         raise NfoError(f"it is not XML ({error})") from error
     outline = scanner.outline
@@ -252,6 +250,11 @@ class _Scanner:
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
         self.parser.CommentHandler = self._comment
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the root's end was met."""
+        return bool(self.outline.root) and not self._open
 
     def _doctype(self, *_: object) -> None:
         raise NfoError("it has a DOCTYPE")

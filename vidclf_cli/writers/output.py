@@ -131,7 +131,9 @@ def place_of(target: str, option: str) -> Path:
     """
     path = Path(target)
     try:
-        path = path.resolve() if path.is_symlink() else path
+        # `/dev/stdout` leads to a pipe, whose name behind the link is none that could be opened.
+        if path.is_symlink() and (path.is_file() or not path.exists()):
+            path = path.resolve()
         is_folder = path.is_dir()
     except (OSError, RuntimeError) as error:
         raise _no_place(path, error, option) from error

@@ -74,6 +74,16 @@ def is_chapters(data: bytes) -> bool:
     return bool(lines) and lines[0].startswith(_SIGNATURE) and any(line.startswith(_MARK) for line in lines)
 
 
+def holds_chapters(path: Path) -> bool:
+    """Tell whether vidclf wrote the chapters in a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        return is_chapters(file.read(_HEAD_BYTES))
+
+
 class ChaptersMaker:
     """Writes the chapters of a video beside it, as `name.chapters.vtt`; a `Maker`."""
 
