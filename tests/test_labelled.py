@@ -17,6 +17,7 @@ from vidclf_cli.label_table import read_label_table
 from vidclf_cli.labelled import LabelledVideos, read_labelled
 from vidclf_cli.records import Prediction, Result, Status
 from vidclf_cli.writers.csv import CsvWriter
+from vidclf_cli.writers.row import to_row
 
 MP4 = b"\0\0\0\x18ftypisom\0\0\2\0isommp42"
 
@@ -154,7 +155,7 @@ def test_what_classify_wrote_is_read_after_it_was_corrected_by_hand(tmp_path: Pa
         if video.id == "e.mp4":
             prediction = Prediction((), 0.1, reason=(reason := Reason(Code.LOW_CONFIDENCE, "low, very")))
             status = Status.UNKNOWN
-        writer.write(Result(video, status, reason, None if video.id == "f.mp4" else prediction))
+        writer.write(to_row(Result(video, status, reason, None if video.id == "f.mp4" else prediction)))
     labelled = read_labelled(table(tmp_path, stream.getvalue(), "out.csv"), root=videos)
     assert {str(video.path.relative_to(videos)) for video in labelled.videos} == set(names) - {
         "e.mp4",
@@ -174,6 +175,13 @@ def test_other_spellings_of_one_name_are_found(tmp_path: Path) -> None:
     assert len(labelled.videos) == 3
 
 
+def test_a_name_with_both_escapes_of_a_vidclf_row_is_found(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"-c\xe9.mp4")).touch()
+    (tmp_path / "b.mp4").touch()
+    labelled = read_labelled(table(tmp_path, "path,label\n'-c\\xe9.mp4,cat\nb.mp4,dog\n"))
+    assert labelled.missing == ()
+
+
 def test_missing_files_are_kept_apart_and_said(four: Path) -> None:
     (four / "folder.mp4").mkdir()
     lost = "".join(f"lost{number}.mp4,cow\n" for number in range(5))
@@ -185,7 +193,7 @@ def test_missing_files_are_kept_apart_and_said(four: Path) -> None:
     ]
     assert labelled.labels == ("cat", "dog")
     assert labelled.notes == (
-        "6 labelled files not there: folder.mp4, lost0.mp4, lost1.mp4 and 3 more.",
+        "6 labelled files not there, or no regular file: folder.mp4, lost0.mp4, lost1.mp4 and 3 more.",
         "1 label left out, since none of its files is there: cow.",
     )
 
@@ -285,8 +293,8 @@ def test_two_unicode_forms_of_one_label_are_one_label(four: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "names no column `path`"),
-        ("\n\n", "names no column `path`"),
+        ("", "is empty, or its first line is"),
+        ("\n\n", "is empty, or its first line is"),
         ("a.mp4,cat\nb.mp4,dog\n", "names no column `path`"),
         ("path,title\na.mp4,cat\n", "names no column `label`"),
         ("path|label\na.mp4|cat\n", "names no column `path`"),
@@ -294,9 +302,9 @@ def test_two_unicode_forms_of_one_label_are_one_label(four: Path) -> None:
         ("path,label,path\na.mp4,cat,b.mp4\n", "two columns `path`"),
         ("path,label\na, b.mp4,cat\n", "line 2 has 3 cells"),
         ("path,label\na.mp4,cat\n,dog\n", "line 3 names no file"),
-        ('path,label\na.mp4,"cat\nb.mp4,dog\nc.mp4,cat\n', "line 4 is broken"),
-        ('path,label\na.mp4,"cat" dog\n', "line 2 is broken"),
-        (f"path,label\na.mp4,{'x' * 200_000}\n", "line 2 is broken"),
+        ('path,label\na.mp4,"cat\nb.mp4,dog\nc.mp4,cat\n', "begins in line 2 is broken"),
+        ('path,label\na.mp4,"cat" dog\n', "begins in line 2 is broken"),
+        (f"path,label\na.mp4,{'x' * 200_000}\n", "begins in line 2 is broken"),
         ("path\0,label\n", "is no text"),
         ("path,label\na\0.mp4,cat\n", "line 2 holds a zero byte"),
     ],

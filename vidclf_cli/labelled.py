@@ -21,6 +21,7 @@ from vidclf_cli.labelled_paths import PathFinder
 from vidclf_cli.library import find_folders, find_videos, id_of, order_key
 from vidclf_cli.scoring import Task
 from vidclf_cli.wording import counted, one_line, some
+from vidclf_cli.writers.csv import unguard
 
 """How many of many a message names."""
 
@@ -157,7 +158,7 @@ class _Collection:
         for row in rows:
             if row.labels:
                 found = finder.find(row.path)
-                labels = tuple(dict.fromkeys(label_of(_unquoted(label)) for label in row.labels))
+                labels = tuple(dict.fromkeys(label_of(unguard(label)) for label in row.labels))
                 place = f"line {row.line}"
                 claims.append(_Claim(place, found.path, found.real, labels, row.group, found.exists))
         return self._merge(claims)
@@ -197,7 +198,10 @@ class _Collection:
                 "labels.csv in the folder was not read, since the folders say the labels: to use it, name it."
             )
         if not claims:
-            raise UsageError(f"The sub-folders of {self._name} hold no video.", _SHAPE)
+            raise UsageError(
+                f"The sub-folders of {self._name} hold no video.",
+                f"{_SHAPE} Vectors of single videos are joined by `python -m vidclf_train pack`.",
+            )
         return self._merge(claims)
 
     def _claim_of(self, path: Path) -> _Claim:
@@ -285,10 +289,10 @@ class _Collection:
         names = [video_id(video.path, self._root) for video in missing]
         if not videos:
             raise UsageError(
-                f"None of the {len(missing)} files that {self._name} names is there: {some(names)}.",
+                f"None of the {len(missing)} files of {self._name} is there as a file: {some(names)}.",
                 f"Paths are relative to {self._root}; --root names another folder.",
             )
-        self._note(f"{counted(len(missing), 'labelled file')} not there", names)
+        self._note(f"{counted(len(missing), 'labelled file')} not there, or no regular file", names)
 
     def _count_labels(
         self, videos: Sequence[LabelledVideo], missing: Sequence[LabelledVideo]
@@ -346,11 +350,6 @@ def label_of(name: str) -> str:
 
 def _leads_inside(path: Path, root: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(root)
-
-
-def _unquoted(label: str) -> str:
-    """Take off the quote that vidclf's own CSV puts before what a spreadsheet would run as a formula."""
-    return label[1:] if label.startswith(("'=", "'+", "'-", "'@")) else label
 
 
 def why_missing(path: Path) -> Reason:

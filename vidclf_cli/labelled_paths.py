@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidclf_cli.writers.csv import unguard
+
 _ESCAPED_BYTE = re.compile(r"\\(\\|x[89a-f][0-9a-f])")
 
 
@@ -77,10 +79,12 @@ def _spellings(written: str) -> Iterator[str]:
     for form in ("NFC", "NFD"):
         if (normal := unicodedata.normalize(form, stripped)) != stripped:
             yield normal
-    if stripped.startswith(("'=", "'+", "'-", "'@")):
-        yield stripped[1:]
+    plain = unguard(stripped)
+    if plain != stripped:
+        yield plain
     if "\\" in stripped:
-        yield _ESCAPED_BYTE.sub(_unescape, stripped)
+        for spelling in dict.fromkeys((stripped, plain)):
+            yield _ESCAPED_BYTE.sub(_unescape, spelling)
         yield stripped.replace("\\", "/")
 
 

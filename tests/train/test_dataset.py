@@ -63,7 +63,7 @@ def pack(*arguments: object) -> Result:
 
 def test_files_of_the_cache_become_rows(table: Path) -> None:
     dataset, notes = read_individual(table)
-    assert notes == ("1 label with one video only, which cannot be learnt and tested both: dog.",)
+    assert notes == ("1 label with one video only, too few to learn from and test with: dog.",)
     assert dataset.labels == ("cat", "dog")
     assert dataset.ids == ["a.h5", "b.h5", "c.h5"]
     assert dataset.groups == ["film 1", "film 2", "film 1"]
@@ -166,7 +166,7 @@ def test_a_missing_file_is_counted_and_said(table: Path) -> None:
     (table.parent / "c.h5").unlink()
     dataset, notes = read_individual(table)
     assert len(dataset) == 2
-    assert any("1 labelled file not there" in note and "c.h5" in note for note in notes)
+    assert any("1 labelled file not there, or no regular file" in note and "c.h5" in note for note in notes)
 
 
 def vector_place(sampling: str = "frames-8") -> str:

@@ -43,9 +43,9 @@ def print_evaluation(evaluation: Evaluation, data: Path, stream: TextIO) -> None
 def _print_head(evaluation: Evaluation, data: Path, screen: Console) -> None:
     metrics, answered = evaluation.metrics, evaluation.metrics.answered
     part = f", split {evaluation.split}" if evaluation.split else ""
-    rows = f"{metrics.row_count:,} videos"
+    rows = counted(metrics.row_count, "video")
     if metrics.group_count < metrics.row_count:
-        rows += f" of {metrics.group_count:,} sources"
+        rows += f" of {counted(metrics.group_count, 'source')}"
     screen.print(printable(f"{evaluation.model} on {data}{part}: {rows}"), soft_wrap=True)
     table = _table(("", "left"), ("value", "right"), ("95 % interval", "left"))
     for name, figure in metrics.figures.items():
@@ -61,7 +61,7 @@ def _print_head(evaluation: Evaluation, data: Path, screen: Console) -> None:
     if evaluation.no_evidence_count:
         unknown += f", {evaluation.no_evidence_count:,} of them without anything to go by"
     screen.print(
-        f"Answered: {answered.count:,} of {metrics.row_count:,} videos ({answered.coverage:.3f}; {unknown}); "
+        f"Answered: {answered.count:,} of {counted(metrics.row_count, 'video')} ({answered.coverage:.3f}; {unknown}); "
         f"{share}."
     )
 
