@@ -202,13 +202,15 @@ def _precision(card: ClassifierCard) -> str:
         ]
         for point in points
     ]
-    what = "test" if "test" in card.metrics else "the same held-out"
+    on_rows = "On the test rows:"
+    if "test" not in card.metrics:
+        on_rows = "On the same rows, a fifth of the sources at a time by thresholds from the others:"
     lines = [
         "## Fewer, surer labels",
         "",
         "`vidclf classify --target-precision` gives a label only from the threshold on at which it reached "
-        f"that precision on {counted(card.precision.row_count, 'held-out row')}, with one wrong row more "
-        f"than there were; a label that did not reach it is never given. On {what} rows:",
+        f"that precision on {counted(card.precision.row_count, 'held-out row')}, chance considered; a label "
+        f"that did not is never given. {on_rows}",
         "",
         *_table(["target", "labels that can be given", "answered", "right of the labels given"], rows),
     ]
@@ -227,8 +229,8 @@ def cautions(card: ClassifierCard) -> list[str]:
     if not data["is_grouped"]:
         lines.append(
             "Nobody said which videos come from one source: parts of one recording may lie on both sides of "
-            "the split, and the figures are then too good. A column `group` (in a packed file, `groups`) keeps "
-            "them together."
+            "the split, and the figures are then too good. A column `group` (in a packed file, `groups`) "
+            "keeps them together."
         )
     elif (groups := evaluated(card).get("group_count", _FEW_GROUPS)) < _FEW_GROUPS:
         lines.append(
