@@ -38,8 +38,9 @@ _TABLE = "table"
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["csv", "jsonl", "parquet", "sqlite", _TABLE]),
-    help="[default: by the suffix of --out: .csv, .jsonl, .parquet, .sqlite or .db]",
+    type=click.Choice(["csv", "jsonl", "parquet", "sqlite", "vtt", _TABLE]),
+    help="`vtt` is the chapters of one video. [default: by the suffix of --out: .csv, .jsonl, .parquet, "
+    ".sqlite, .db or .vtt]",
 )
 @click.option(
     "--force", is_flag=True, help="Replace an --out that vidclf did not write, or that has other columns."
@@ -147,14 +148,23 @@ def _run(
     force: bool,
 ) -> int:
     from vidclf_cli.cli.progress import show_progress, show_start, show_summary
+    from vidclf_cli.errors import UsageError
     from vidclf_cli.pipeline.run import Classification
-    from vidclf_cli.writers import choose_format
+    from vidclf_cli.writers import CHAPTERS, choose_format
     from vidclf_cli.writers.existing import check_output
     from vidclf_cli.writers.row import to_row
+    from vidclf_cli.writers.webvtt import holds_chapters
 
     chosen = choose_format(target, format_name)
-    check_output(target, chosen, force=force)
+    if chosen == CHAPTERS and options.segment_seconds is None:
+        raise click.UsageError("Chapters are made of segments: give --segments SECONDS as well.")
+    check_output(target, chosen, force=force, is_ours=holds_chapters if chosen == CHAPTERS else None)
     with Classification(paths, options, run) as job:
+        if chosen == CHAPTERS and len(job.library.videos) != 1:
+            raise UsageError(
+                f"A file of chapters is about one video, and {len(job.library.videos):,} were found.",
+                "Name one video, or give --write-chapters for a file beside each.",
+            )
         show_start(job, quiet)
         with _open_writer(target, chosen, force=force) as writer, show_progress(job, quiet):
             for result in job.results():

@@ -145,6 +145,8 @@ def show_summary(job: Job, target: str | None, quiet: bool) -> None:
     if quiet:
         return
     say(printable(_summary(statistics, target)))
+    for line in _about_segments(statistics):
+        say(line)
     if not job.library.videos:
         say("No video was found. Name files or folders that hold videos; --exclude may leave out too much.")
 
@@ -158,11 +160,22 @@ def _summary(statistics: Statistics, target: str | None) -> str:
     parts += [f"{counts[status]} {status.value}" for status in Status if counts[status]]
     line = f"{parts[0]}: {', '.join(parts[1:])}" if parts[1:] else parts[0]
     line += f"; {statistics.cached_count} from the cache"
+    if statistics.read_timeline_count:
+        line += f", {counted(statistics.read_timeline_count, 'timeline')} read"
     if statistics.other_count:
         line += f"; {counted(statistics.other_count, 'other file')} ignored"
     if target not in (None, "-"):
         line += f". Written to {target}"
     return line
+
+
+def _about_segments(statistics: Statistics) -> Iterator[str]:
+    """Yield what there is to know about the timelines that the rows do not say."""
+    if statistics.failed_segment_count:
+        yield f"{counted(statistics.failed_segment_count, 'segment')} could not be read: their rows say why."
+    if statistics.shared_frame_count:
+        count = counted(statistics.shared_frame_count, "segment")
+        yield f"{count} far from any keyframe went by the frame before; --dense decodes one for each."
 
 
 def _rate(statistics: Statistics) -> str:
