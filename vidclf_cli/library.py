@@ -19,7 +19,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from pathlib import Path
 
@@ -38,10 +38,17 @@ _ADVICE = "Check the spelling; a path with spaces needs quotes."
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A place that could not be looked into; the run goes on without it."""
+    """A place that could not be looked into; the run goes on without it.
+
+    Attributes:
+        path: Where it is.
+        text: Why.
+        id: What the ids of videos at or below it begin with; empty for all of them.
+    """
 
     path: Path
     text: str
+    id: str = ""
 
     def __str__(self) -> str:
         """Return place and reason in one line."""
@@ -57,12 +64,15 @@ class Library:
         other_count: Files inside folders that are no candidates, hidden and excluded ones not counted.
         problems: Folders and files that could not be read.
         repeated: Other paths, links mostly, of files that are in `videos`.
+        folders: The folders that were searched, with what the ids of videos in them begin with (empty for
+            all of them).
     """
 
     videos: tuple[Video, ...]
     other_count: int
     problems: tuple[Problem, ...]
     repeated: tuple[Path, ...] = ()
+    folders: tuple[tuple[Path, str], ...] = ()
 
 
 def find_videos(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Library:
@@ -89,7 +99,14 @@ def find_videos(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Library:
         for path, root, status in search.found
     ]
     videos.sort(key=lambda video: order_key(video.id))
-    return Library(tuple(videos), search.other_count, tuple(search.problems), tuple(search.repeated))
+    problems = (replace(problem, id=id_of(relative(str(problem.path)))) for problem in search.problems)
+    folders = ((anchor, id_of(relative(str(anchor)))) for anchor in anchors if anchor.is_dir())
+    return Library(tuple(videos), search.other_count, tuple(problems), tuple(search.repeated), tuple(folders))
+
+
+def is_below(video_id: str, place_id: str) -> bool:
+    """Tell whether an id is that of a place, or of something below it; below an empty one is everything."""
+    return not place_id or video_id == place_id or video_id.startswith(f"{place_id}/")
 
 
 def find_folders(root: Path, exclude: Sequence[str] = ()) -> tuple[Path, ...]:

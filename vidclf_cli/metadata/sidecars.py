@@ -104,12 +104,15 @@ class Sidecars:
         return None
 
     def files_about(self, video: Video) -> tuple[Path, ...]:
-        """Return every file that may say something about the video, in a fixed order."""
-        folder = video.path.parent
-        found = [folder / name for name in self._listing(folder, video.root).beside(video.path.stem)]
-        found += [path for path in (self.nfo_path(video), self.show_nfo_path(video)) if path]
-        found += [video.root / name for name in self._listing(video.root, video.root).tables]
-        return tuple(dict.fromkeys(found))
+        """Return every file that is read for the text about the video."""
+        found = (
+            self._beside(video, ".info.json"),
+            self.nfo_path(video),
+            self.show_nfo_path(video),
+            self._subtitles_path(video),
+        )
+        tables = (video.root / name for name in self._listing(video.root, video.root).tables)
+        return (*(path for path in found if path), *tables)
 
     def table(self, video: Video) -> Fields:
         """Return what the root's tables say about it."""
@@ -122,17 +125,21 @@ class Sidecars:
         if not table.rows:
             return Fields()
         relative = video.path.relative_to(video.root).as_posix()
-        return table.find(relative, name_is_unique=self._name_is_unique(video))
+        return table.find(relative, name_is_unique=self.is_name_unique(video))
 
     def subtitles(self, video: Video) -> Fields:
         """Return an extract of the best subtitle file beside the video."""
+        path = self._subtitles_path(video)
+        return read_subtitles(path) if path else Fields()
+
+    def _subtitles_path(self, video: Video) -> Path | None:
         ranked = []
         for name in self._listing(video.path.parent, video.root).beside(video.path.stem):
             if name.lower().endswith((".srt", ".vtt")):
                 middle = _middle(name, video, name[-4:])
                 if (rank := rank_of(middle)) is not None:
                     ranked.append((rank, len(name), name))
-        return read_subtitles(video.path.parent / min(ranked)[2]) if ranked else Fields()
+        return video.path.parent / min(ranked)[2] if ranked else None
 
     def _beside(self, video: Video, suffix: str) -> Path | None:
         for name in self._listing(video.path.parent, video.root).beside(video.path.stem):
@@ -149,7 +156,10 @@ class Sidecars:
                 self._nfos.popitem(last=False)
         return fields
 
-    def _name_is_unique(self, video: Video) -> bool:
+    def is_name_unique(self, video: Video) -> bool:
+        """Tell whether a row of the root's tables that gives a bare name can mean this video only."""
+        if not self._listing(video.root, video.root).tables:
+            return True
         if self._name_counts is None:
             self._name_counts = Counter((other.root, other.path.name) for other in self._videos)
         return self._name_counts[video.root, video.path.name] <= 1

@@ -21,6 +21,8 @@ class Statistics:
         reason_counts: Failed and unknown rows per reason code.
         decoded_count: Videos that were read.
         cached_count: Videos whose vectors were all cached.
+        taken_over_count: Videos whose rows were taken over from the output that is brought up to date.
+        dropped_count: Videos whose rows in it were not, since they are gone.
         read_timeline_count: Videos whose timeline was read.
         cached_timeline_count: Videos whose timeline was cached.
         failed_segment_count: Segment rows of videos that could be read, of which nothing could be read.
@@ -33,6 +35,8 @@ class Statistics:
     reason_counts: Counter[str] = field(default_factory=Counter)
     decoded_count: int = 0
     cached_count: int = 0
+    taken_over_count: int = 0
+    dropped_count: int = 0
     read_timeline_count: int = 0
     cached_timeline_count: int = 0
     failed_segment_count: int = 0
