@@ -16,10 +16,11 @@ from onnx import helper, numpy_helper
 from tests.classifier_files import CONCEPTS, METADATA, document, small_model, write
 from vidclf_cli.classifier import check_can_embed, load_classifier
 from vidclf_cli.classifier_text import describe_classifier
-from vidclf_cli.errors import ClassifierError
-from vidclf_cli.onnx_file import NotOnnxError, summarize
+from vidclf_cli.errors import ClassifierError, UsageError
+from vidclf_cli.onnx_file import NotOnnxError, replace_metadata, summarize
 from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
 from vidclf_cli.pipeline.run import Classification
+from vidclf_cli.precision import NEVER, PrecisionTable
 from vidclf_cli.scoring import has_evidence
 from vidclf_cli.shipped import shipped_classifiers
 
@@ -172,6 +173,31 @@ def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     assert "pip install --upgrade vidclf" in text
 
 
+def precision(**changes: Any) -> dict[str, Any]:
+    right = {"targets": [0.5, 0.9], "thresholds": {"cat": [0.4, 0.8]}, "rows": 30, "sources": 9}
+    return {"precision": right | changes}
+
+
+def test_thresholds_by_precision_and_labels_that_are_never_given_come_back_as_they_were_written(
+    tmp_path: Path,
+) -> None:
+    text = json.dumps(document(thresholds={"dog": None, "cat": 0.7}, **precision()))
+    card = load_classifier(write(tmp_path, text)).card
+    assert card.thresholds == {"dog": NEVER, "cat": 0.7}
+    assert card.precision == PrecisionTable((0.5, 0.9), {"cat": (0.4, 0.8)}, 30, 9)
+    again = load_classifier(write(tmp_path, card.to_json()))
+    assert again.card == card
+    assert again.bars_at(0.8) == (0.8, NEVER, NEVER)
+
+
+def test_a_file_without_thresholds_by_precision_is_loaded_and_written_without_them(tmp_path: Path) -> None:
+    classifier = load_classifier(write(tmp_path, json.dumps(document())))
+    assert classifier.card.precision is None
+    assert "precision" not in json.loads(classifier.card.to_json())
+    with pytest.raises(UsageError, match="vidclf tune"):
+        classifier.bars_at(0.9)
+
+
 def inputs_with(**changes: Any) -> list[dict[str, Any]]:
     first, second = document()["inputs"]
     return [first | changes, second]
@@ -209,6 +235,16 @@ def inputs_with(**changes: Any) -> list[dict[str, Any]]:
         (json.dumps(document(inputs=inputs_with(name="other"))), "its graph has the inputs"),
         (json.dumps(document(inputs=document()["inputs"][:1])), "its graph has the inputs"),
         (json.dumps(document(licence="")), "licence"),
+        (json.dumps(document(precision=[])), "`precision` is no JSON object"),
+        (json.dumps(document(**precision(targets=[]))), "`targets` of precision"),
+        (json.dumps(document(**precision(targets=[0.5, 1]))), "`targets` of precision"),
+        (json.dumps(document(**precision(targets=[0.9, 0.5]))), "do not ascend"),
+        (json.dumps(document(**precision(targets="all"))), "not a list of numbers"),
+        (json.dumps(document(**precision(thresholds={"cow": [0.5]}))), "threshold for 'cow'"),
+        (json.dumps(document(**precision(thresholds={"cat": [0.5, None]}))), "not a number from 0 to 1"),
+        (json.dumps(document(**precision(thresholds={"cat": [0.5, 0.4]}))), "do not ascend"),
+        (json.dumps(document(**precision(thresholds={"cat": [0.1, 0.2, 0.3]}))), "more thresholds"),
+        (json.dumps(document(**precision(rows="many"))), "`rows`"),
     ],
 )
 def test_a_description_that_is_wrong_is_refused(tmp_path: Path, text: str, problem: str) -> None:
@@ -326,6 +362,27 @@ def test_deep_nesting_does_not_exhaust_the_stack(tmp_path: Path) -> None:
     path = tmp_path / "deep.onnx"
     path.write_bytes(wrap(7, message))
     refusal(path)
+
+
+@pytest.mark.parametrize("label_count", [2, 300])
+def test_metadata_is_replaced_and_every_other_byte_stays(tmp_path: Path, label_count: int) -> None:
+    data = write(tmp_path, json.dumps(document()), small_model(label_count=label_count)).read_bytes()
+    model = onnx.load_from_string(data)
+    for key, value in (("other", "stays"), ("vidclf", "a second entry of this name")):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    replaced = replace_metadata(model.SerializeToString(), "vidclf", "new " * 5000)
+    after = onnx.load_from_string(replaced)
+    assert {entry.key: entry.value for entry in after.metadata_props} == {
+        "other": "stays",
+        "vidclf": "new " * 5000,
+    }
+    assert len(after.metadata_props) == 2
+    assert summarize(replaced).metadata["vidclf"] == "new " * 5000
+    for each in (model, after):
+        del each.metadata_props[:]
+    assert after.SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
+    assert model.graph.SerializeToString() in replaced
 
 
 def test_shipped_classifiers_load_and_their_hashes_are_checked() -> None:

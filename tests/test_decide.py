@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.classifier_files import document, small_model, write
 from vidclf_cli.classifier import Classifier, load_classifier
-from vidclf_cli.decide import Decision
-from vidclf_cli.errors import Code
+from vidclf_cli.decide import Decision, check_one_bar
+from vidclf_cli.errors import Code, UsageError
 from vidclf_cli.records import Evidence
 
 
@@ -86,3 +87,31 @@ def test_a_video_with_nothing_to_go_by_has_no_guess(tmp_path: Path) -> None:
     assert found.confidence == 0
     assert found.reason is not None
     assert found.reason.code is Code.NO_EVIDENCE
+
+
+def test_a_label_that_is_never_given_stays_unknown_with_its_guess_and_says_so(tmp_path: Path) -> None:
+    strict = scorer(tmp_path, thresholds={"dog": None})
+    decision = Decision.for_scorer(strict, 3)
+    assert decision.never_given == ("dog",)
+    found = decision.predict(row(0.0, 1.0, 0.0))
+    assert (found.labels, found.confidence) == ((), 1)
+    assert [each.label for each in found.alternatives] == ["dog", "cat", "car"]
+    assert "best guess dog 1.00 is never given" in str(found.reason)
+    multi = Decision.for_scorer(scorer(tmp_path, task="multi", thresholds={"dog": None}), 3)
+    assert multi.predict(row(0.6, 1.0, 0.0)).labels == ("cat",)
+
+
+def test_bars_given_overrule_those_of_the_file(tmp_path: Path) -> None:
+    decision = Decision.for_scorer(scorer(tmp_path), 0, bars=(0.9, 0.1, 0.1))
+    assert decision.predict(row(0.8, 0.1, 0.1)).labels == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [((0.5, 0.9), "Give one"), ((None, 1.5), "between 0 and 1"), ((None, 0.9, ("a", "b")), "as words")],
+)
+def test_what_says_twice_from_when_on_a_label_is_given_is_refused(
+    arguments: tuple[Any, ...], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        check_one_bar(*arguments)

@@ -52,12 +52,13 @@ def _tuned(card: ClassifierCard) -> Iterator[str]:
     if entries:
         yield from ("", "## tuned", "")
     for entry in entries:
-        yield "- " + ", ".join(f"{key.replace('_', ' ')} {_inline(value)}" for key, value in entry.items())
+        told = {key: value for key, value in entry.items() if value is not None}
+        yield "- " + ", ".join(f"{key.replace('_', ' ')} {_inline(value)}" for key, value in told.items())
 
 
 def _inline(value: Any) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key} {_inline(each)}" for key, each in value.items())
+        return " ".join(f"{key} {_inline(each)}" for key, each in value.items() if each is not None)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidclf_cli.errors import UsageError
+from vidclf_cli.metrics import Answered, given_rows
 from vidclf_cli.metrics.bootstrap import Groups, number_groups
 from vidclf_cli.scoring import Task
 from vidclf_cli.wording import counted
@@ -42,6 +43,7 @@ _MOST_LABELS = 20_000
 """With more the thresholds stay out: the description of a file has an upper size."""
 
 _SURENESS = 0.8
+_PART_COUNT = 5
 _MOST_BARS = 1000
 """Bars tried per label; of more rows some are passed over, at most 1 % of those given at one step."""
 
@@ -185,6 +187,45 @@ def fit_precision(
         if (bars := _thresholds(probabilities[rows, number], right, sources[rows], tuple(grid)))
     }
     return PrecisionTable(tuple(grid), found, len(probabilities), source_count)
+
+
+def cross_checked(
+    probabilities: NDArray[np.float32],
+    targets: NDArray[np.integer[Any]],
+    labels: Sequence[str],
+    task: Task,
+    groups: Groups,
+    target: float,
+    *,
+    has_evidence: NDArray[np.bool_] | None = None,
+) -> Answered:
+    """Return what is answered at a precision on rows that take no part in setting their thresholds.
+
+    A fifth of the sources at a time gets labels by thresholds from the others; arguments as for
+    `fit_precision`. Without a second source nothing is answered.
+    """
+    sources, source_count = number_groups(len(probabilities), groups)
+    usable = np.ones(len(probabilities), bool) if has_evidence is None else has_evidence
+    part_of = np.random.default_rng(0).permutation(source_count) % _PART_COUNT
+    found_rows, found_right = [np.empty(0, np.int64)], [np.empty(0, bool)]
+    for part in range(min(_PART_COUNT, source_count)):
+        inside = part_of[sources] == part
+        others, own = np.flatnonzero(~inside), np.flatnonzero(inside)
+        table = fit_precision(
+            probabilities[others],
+            targets[others],
+            labels,
+            task,
+            sources[others],
+            has_evidence=usable[others],
+            grid=(target,),
+        )
+        bars = None if table is None else table.bars(labels, target)
+        if bars is not None:
+            given, right = given_rows(probabilities[own], targets[own], bars, usable[own])
+            found_rows.append(own[given])
+            found_right.append(right)
+    return Answered.of(np.concatenate(found_rows), np.concatenate(found_right), len(probabilities), sources)
 
 
 _Candidates = Iterator[tuple[int, NDArray[np.int64], NDArray[np.bool_]]]

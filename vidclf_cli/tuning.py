@@ -17,13 +17,17 @@ from vidclf_cli.classifier import Classifier
 from vidclf_cli.classifier_card import ClassifierCard
 from vidclf_cli.decide import Decision
 from vidclf_cli.errors import UsageError
-from vidclf_cli.metrics import Answered, answered, given_rows
-from vidclf_cli.metrics.bootstrap import number_groups
-from vidclf_cli.precision import NEVER, TARGETS, PrecisionTable, fit_precision, none_reaches
+from vidclf_cli.metrics import Answered, answered
+from vidclf_cli.precision import (
+    NEVER,
+    TARGETS,
+    PrecisionTable,
+    cross_checked,
+    fit_precision,
+    none_reaches,
+)
 from vidclf_cli.scored_rows import ScoredRows
-from vidclf_cli.scoring import Task
 
-_PART_COUNT = 5
 _MOST_BARS = 1000
 _DIGITS = 6
 
@@ -134,7 +138,9 @@ def tune_rows(classifier: Classifier, rows: ScoredRows, target: float) -> Tuning
     """
     labels, task = classifier.labels, classifier.task
     grid = tuple(sorted({*TARGETS, target}))
-    table = _fit(rows, labels, task, grid, np.ones(len(rows), bool))
+    table = fit_precision(
+        rows.probabilities, rows.targets, labels, task, rows.groups, has_evidence=rows.has_evidence, grid=grid
+    )
     if table is None:
         raise UsageError(
             f"{classifier.name} has {len(labels):,} labels, too many to keep thresholds by precision for.",
@@ -150,7 +156,15 @@ def tune_rows(classifier: Classifier, rows: ScoredRows, target: float) -> Tuning
         table=table,
         before=_answered(rows, Decision.for_scorer(classifier, top_k=0).bars),
         after=_answered(rows, bars),
-        checked=_checked(rows, labels, task, target),
+        checked=cross_checked(
+            rows.probabilities,
+            rows.targets,
+            labels,
+            task,
+            rows.groups,
+            target,
+            has_evidence=rows.has_evidence,
+        ),
         points=tuple(_points(rows, labels, table)),
         rows=rows,
     )
@@ -212,20 +226,6 @@ def one_bar_curve(rows: ScoredRows) -> tuple[NDArray[np.float64], NDArray[np.flo
     return covered / len(rows), hits[given - 1] / given
 
 
-def _fit(
-    rows: ScoredRows, labels: Sequence[str], task: Task, grid: Sequence[float], chosen: NDArray[np.bool_]
-) -> PrecisionTable | None:
-    return fit_precision(
-        rows.probabilities[chosen],
-        rows.targets[chosen],
-        labels,
-        task,
-        [group for group, is_chosen in zip(rows.groups, chosen, strict=True) if is_chosen],
-        has_evidence=rows.has_evidence[chosen],
-        grid=grid,
-    )
-
-
 def _answered(rows: ScoredRows, bars: Sequence[float]) -> Answered:
     return answered(rows.probabilities, rows.targets, bars, rows.groups, has_evidence=rows.has_evidence)
 
@@ -245,24 +245,6 @@ def _labels(rows: ScoredRows, labels: Sequence[str], bars: Sequence[float]) -> I
 def _points(rows: ScoredRows, labels: Sequence[str], table: PrecisionTable) -> Iterator[Point]:
     for target, bars in table.reached(labels):
         yield Point(target, _answered(rows, bars))
-
-
-def _checked(rows: ScoredRows, labels: Sequence[str], task: Task, target: float) -> Answered:
-    """Give labels to a fifth of the sources at a time, by bars that the other sources set."""
-    sources, source_count = number_groups(len(rows), rows.groups)
-    part_of = np.random.default_rng(0).permutation(source_count) % _PART_COUNT
-    found_rows, found_right = [np.empty(0, np.int64)], [np.empty(0, bool)]
-    for part in range(min(_PART_COUNT, source_count)):
-        inside = part_of[sources] == part
-        table = _fit(rows, labels, task, (target,), ~inside)
-        bars = None if table is None else table.bars(labels, target)
-        if bars is None:
-            continue
-        own = np.flatnonzero(inside)
-        given, right = given_rows(rows.probabilities[own], rows.targets[own], bars, rows.has_evidence[own])
-        found_rows.append(own[given])
-        found_right.append(right)
-    return Answered.of(np.concatenate(found_rows), np.concatenate(found_right), len(rows), rows.groups)
 
 
 def _rounded(value: Any) -> Any:

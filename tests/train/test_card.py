@@ -12,6 +12,7 @@ from tests.train.fitted_models import AUDIO, VISUAL, some_fitted, some_model, so
 from vidclf_cli.classifier_card import ClassifierCard, parse_card
 from vidclf_cli.dataset import Dataset
 from vidclf_cli.metrics import accuracy, calibration_error
+from vidclf_cli.precision import fit_precision
 from vidclf_cli.scoring import Task
 from vidclf_train.card import Provenance, build_card, uncalibrated
 from vidclf_train.card_text import MARK, card_text, cautions
@@ -100,6 +101,49 @@ def test_the_text_prefers_test_rows_and_says_that_nothing_was_fitted_on_them() -
     assert "| held out, 20 rows | test, 8 rows |" in text
     assert "Nothing was fitted or chosen on the test rows." in text
     assert "On the test rows;" in text
+
+
+def _sure(row_count: int) -> Fitted:
+    """Predictions of which those over 0.8 are right, and of the others every second one."""
+    dataset = some_rows(row_count)
+    confidence = np.where(np.arange(row_count) % 4 < 2, 0.9, 0.6)
+    guesses = np.where(np.arange(row_count) % 4 == 3, (dataset.targets + 1) % 3, dataset.targets)
+    probabilities = np.repeat(((1 - confidence) / 2)[:, None], 3, axis=1)
+    probabilities[np.arange(row_count), guesses] = confidence
+    held_out = HeldOut(np.arange(row_count), probabilities.astype(np.float32))
+    table = fit_precision(held_out.probabilities, dataset.targets, dataset.labels, "single", dataset.groups)
+    return some_fitted(dataset, held_out=held_out, precision=table)
+
+
+def test_what_each_precision_costs_is_told_from_rows_that_set_no_threshold_of_their_own() -> None:
+    fitted = _sure(360)
+    card = build_card(fitted, some_rows(360), GROUPED, name="small")
+    assert parse_card(card.to_json(), "small.onnx").precision == fitted.precision
+    points = {point["target"]: point for point in card.metrics["held_out"]["at_precision"]}
+    assert points[0.9]["coverage"] == pytest.approx(0.5, abs=0.1)
+    assert points[0.9]["accuracy"] > 0.9
+    assert points[0.9]["labels"] == 3
+    assert points[0.5]["coverage"] == 1
+    assert points[0.5]["accuracy"] == pytest.approx(0.75)
+    text = card_text(card, {}, {})
+    assert "| 0.9 | 3 of 3 | 0." in text
+    assert "by thresholds from the others" in text
+
+
+def test_on_test_rows_the_thresholds_are_those_of_the_held_out_ones() -> None:
+    fitted = _sure(720)
+    rows, table = np.arange(360), fitted.held_out.probabilities
+    tested = replace(fitted, held_out=HeldOut(rows, table[:360]), test=HeldOut(rows + 360, table[360:]))
+    card = build_card(tested, some_rows(720), GROUPED, name="small")
+    points = {point["target"]: point for point in card.metrics["test"]["at_precision"]}
+    assert points[0.9]["unknown_count"] + points[0.9]["count"] == 360
+    assert "On the test rows:" in card_text(card, {}, {})
+
+
+def test_a_card_without_thresholds_by_precision_says_nothing_of_them() -> None:
+    card = _card(some_rows())
+    assert "at_precision" not in card.metrics["held_out"]
+    assert "target" not in card_text(card, {}, {})
 
 
 def test_without_test_rows_the_text_says_that_the_figures_flatter() -> None:

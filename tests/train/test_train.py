@@ -88,6 +88,10 @@ def test_a_recipe_learns_clusters_and_keeps_the_contract_of_what_it_gives(recipe
     assert not fitted.model.training
     assert set(fitted.thresholds) <= set(dataset.labels)
     assert fitted.min_confidence not in fitted.thresholds.values()
+    assert fitted.precision is not None
+    assert fitted.precision.row_count == fitted.precision.group_count == len(fitted.held_out.rows)
+    if recipe.folds:  # of 120 rows, each held out once
+        assert set(fitted.precision.thresholds) == set(dataset.labels)
     parts = [part for part in (fitted.held_out, fitted.test) if part]
     for part in parts:
         assert (np.diff(part.rows) > 0).all()
