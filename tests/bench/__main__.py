@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.bench import clips, command, machine, measure
 from tests.bench.table import Row, render
 
-_NEEDED_BYTES = 11 * 10**9
+_NEEDED_BYTES = 15 * 10**9
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
         work.mkdir(parents=True, exist_ok=True)
         if command.free_bytes(work) < _NEEDED_BYTES:
             print(
-                f"{work} has less than 11 GB left for what is measured: name another folder with --work",
+                f"{work} has less than 15 GB left for what is measured: name another folder with --work",
                 file=sys.stderr,
             )
             return 2

@@ -46,12 +46,15 @@ def vidclf() -> list[str]:
     return [str(script)] if script.exists() else [sys.executable, "-m", "vidclf_cli"]
 
 
-def classify(paths: Sequence[Path], cache: Path, *, watch_memory: bool = False) -> Run:
+def classify(
+    paths: Sequence[Path], cache: Path, options: Sequence[str] = (), *, watch_memory: bool = False
+) -> Run:
     """Classify files or folders with the default classifier.
 
     Args:
         paths: What is named on the command line.
         cache: The cache folder; a new one makes a cold run.
+        options: What else is.
         watch_memory: Sample the memory, which costs some time.
 
     Raises:
@@ -59,7 +62,8 @@ def classify(paths: Sequence[Path], cache: Path, *, watch_memory: bool = False) 
     """
     with tempfile.TemporaryDirectory(prefix="vidclf-bench-") as scratch:
         out, errors = Path(scratch, "labels.csv"), Path(scratch, "stderr")
-        command = [*vidclf(), "classify", *map(str, paths), "--out", str(out), "--cache-dir", str(cache)]
+        command = [*vidclf(), "classify", *map(str, paths), "--out", str(out)]
+        command += ["--cache-dir", str(cache), *options]
         with errors.open("wb") as stderr:
             start = time.perf_counter()
             process = subprocess.Popen(

@@ -12,6 +12,8 @@ from tests.bench import clips, command, memory, readers, timesformer, training
 from tests.bench.table import Row, Target
 
 MEGABYTE = 1e6
+SEGMENT_SECONDS = 10
+_SEGMENTS = ("--segments", str(SEGMENT_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ QUICK = Plan(
     packed_count=3000,
 )
 LONG_TIMES = 15
+HOUR_TIMES = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,13 @@ class Bench:
 def kinds() -> list[clips.Kind]:
     """Return every kind of clip that is measured, in the order that they are made in."""
     cuts, single = clips.cuts(), clips.single_shot()
-    return [cuts, single, clips.repeated(cuts, LONG_TIMES), clips.repeated(single, LONG_TIMES), clips.tiny()]
+    long_ones = [clips.repeated(cuts, LONG_TIMES), clips.repeated(single, LONG_TIMES)]
+    return [cuts, single, *long_ones, clips.tiny(), *hour_kinds()]
+
+
+def hour_kinds() -> list[clips.Kind]:
+    """Return the kinds of an hour each: with a keyframe every 2.5 s, and every 10 s."""
+    return [clips.repeated(kind, HOUR_TIMES) for kind in (clips.cuts(), clips.single_shot())]
 
 
 def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
@@ -81,6 +90,7 @@ def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
     return {
         "help": help_rows,
         "cold": cold_rows,
+        "segments": segment_rows,
         "memory": memory_and_warm_rows,
         "peers": peer_rows,
         "training": training_rows,
@@ -95,7 +105,7 @@ def help_rows(_bench: Bench) -> Iterator[Row]:
 
 def cold_rows(bench: Bench) -> Iterator[Row]:
     """Measure cold runs of each kind, the floor under them, and what length and MoviePy cost."""
-    cuts, single, long_cuts, long_single, _tiny = kinds()
+    cuts, single, long_cuts, long_single, *_ = kinds()
     for kind, long_kind, limit, name in (
         (cuts, long_cuts, 4.0, "20 s, cuts"),
         (single, long_single, 3.0, "20 s, single shot"),
@@ -153,10 +163,41 @@ def _slope(count: int, plan: Plan) -> str:
     return f"from runs over {count} and {plan.few} videos"
 
 
+def segment_rows(bench: Bench) -> Iterator[Row]:
+    """Measure timelines of films of an hour, cold and from the cache, and their memory."""
+    for kind in hour_kinds():
+        name = f"1 h of 720p, --segments {SEGMENT_SECONDS}, {kind.name.split('-')[0]}"
+        path = clips.make_clip(kind, bench.work)
+        runs = [_timeline_run(path) for _ in range(bench.plan.repeats)]
+        cold, warm = (median(each) for each in zip(*runs, strict=True))
+        apart = kind.seconds / len(clips.keyframe_times(path))
+        note = f"start-up included, median of {bench.plan.repeats}; a keyframe every {apart:.3g} s"
+        yield Row(name, cold, "s", Target("at most", 10), note)
+        yield Row("  from the cache", warm, "s", None, "start-up included")
+    if memory.available():
+        with tempfile.TemporaryDirectory(prefix="vidclf-cache-") as cache:
+            run = command.classify([path], Path(cache), _SEGMENTS, watch_memory=True)
+        note = f"cold, sampled every 100 ms, {run.processes} processes at the peak"
+        yield Row("  peak PSS", run.peak_bytes / MEGABYTE, "MB", Target("at most", 900), note)
+
+
+def _timeline_run(path: Path) -> tuple[float, float]:
+    """Return the seconds of a run over one video with an empty cache, and of the next one.
+
+    Raises:
+        RunFailedError: A part of it could not be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="vidclf-cache-") as cache:
+        runs = [command.classify([path], Path(cache), _SEGMENTS) for _ in range(2)]
+    if any(run.statuses["failed"] or run.statuses.total() < 2 for run in runs):
+        raise command.RunFailedError(f"{runs[0].statuses} rows of {path.name}")
+    return runs[0].seconds, runs[1].seconds
+
+
 def memory_and_warm_rows(bench: Bench) -> Iterator[Row]:
     """Measure the peak memory of small and large libraries, and the large one once more from the cache."""
     plan = bench.plan
-    cuts, _single, _long, _long_single, tiny = kinds()
+    cuts, tiny = clips.cuts(), clips.tiny()
     small, large = bench.library(tiny, plan.small_count), bench.library(tiny, plan.large_count)
     peaks = []
     with tempfile.TemporaryDirectory(prefix="vidclf-cache-") as cache:
