@@ -62,22 +62,33 @@ class ContentFiles:
             NewerSchemaError: The file was written by a newer version.
             CacheError: The system refuses to read it.
         """
+        try:
+            return self._parse(fingerprint, parse)
+        except (NewerSchemaError, CacheError):
+            raise
+        except Exception as error:  # noqa: BLE001 - h5py raises OSError, KeyError, RuntimeError, ValueError ...
+            self._set_aside(self.path(fingerprint), error)
+            return None
+
+    def holds(self, fingerprint: str, test: Callable[[Any], bool]) -> bool:
+        """Tell whether a content's file passes a test; changes nothing, and what cannot be read does not."""
+        try:
+            return bool(self._parse(fingerprint, test))
+        except Exception as error:  # noqa: BLE001 - as above
+            _log.debug("Not looked into: %s: %s", self.path(fingerprint), error)
+            return False
+
+    def _parse(self, fingerprint: str, parse: Callable[[Any], T]) -> T | None:
         path = self.path(fingerprint)
         data = _bytes_of(path)
         if data is None:
             return None
+        file = h5f.open_file_image(data)
         try:
-            file = h5f.open_file_image(data)
-            try:
-                _check_schema(file, path)
-                return parse(file)
-            finally:
-                file.close()
-        except NewerSchemaError:
-            raise
-        except Exception as error:  # noqa: BLE001 - h5py raises OSError, KeyError, RuntimeError, ValueError ...
-            self._set_aside(path, error)
-            return None
+            _check_schema(file, path)
+            return parse(file)
+        finally:
+            file.close()
 
     def update(self, fingerprint: str, put: Callable[[h5py.File], None]) -> None:
         """Add to a content's file, keeping what is there.

@@ -39,6 +39,19 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
         raise unusable(path, error) from error
 
 
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """Open a database that is there, and change and make nothing; None where it cannot be read so."""
+    wal = path.with_name(path.name + "-wal")
+    try:
+        is_busy = wal.exists() and wal.stat().st_size > 0
+        # Read-only alone would still make `-wal` and `-shm` beside a database in WAL mode.
+        how = "mode=ro" if is_busy else "mode=ro&immutable=1"
+        return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True) if path.exists() else None
+    except (OSError, sqlite3.Error) as error:
+        _log.debug("%s is not looked into: %s", path, error)
+        return None
+
+
 def renew_database(
     connection: sqlite3.Connection, path: Path, schema: str, error: sqlite3.DatabaseError
 ) -> sqlite3.Connection:

@@ -38,14 +38,11 @@ class FingerprintIndex:
             video: Path, size, modification time and inode as they are now.
             kind: `blocks` or `whole`, the way of hashing.
         """
-        query = "SELECT fingerprint FROM files WHERE path=? AND size=? AND mtime_ns=? AND inode=? AND kind=?"
         try:
-            row = self._connection.execute(query, _key(video, kind)).fetchone()
+            return look_up(self._connection, video, kind)
         except sqlite3.DatabaseError as error:
             self._connection = renew_database(self._connection, self._path, _SCHEMA, error)
             return None
-        # Fingerprints become file names: what is no fingerprint is not believed.
-        return row[0] if row and isinstance(row[0], str) and _FINGERPRINT.fullmatch(row[0]) else None
 
     def put(self, video: Video, kind: str, fingerprint: str) -> None:
         """Remember the fingerprint of a file."""
@@ -70,6 +67,18 @@ class FingerprintIndex:
         """Flush and close."""
         self.flush()
         self._connection.close()
+
+
+def look_up(connection: sqlite3.Connection, video: Video, kind: str) -> str | None:
+    """Return what an open index knows of an unchanged file; see `FingerprintIndex.get`.
+
+    Raises:
+        sqlite3.DatabaseError: It is damaged, or locked.
+    """
+    query = "SELECT fingerprint FROM files WHERE path=? AND size=? AND mtime_ns=? AND inode=? AND kind=?"
+    row = connection.execute(query, _key(video, kind)).fetchone()
+    # Fingerprints become file names: what is no fingerprint is not believed.
+    return row[0] if row and isinstance(row[0], str) and _FINGERPRINT.fullmatch(row[0]) else None
 
 
 def _key(video: Video, kind: str) -> tuple[bytes, int, int, str, str]:

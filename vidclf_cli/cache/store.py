@@ -61,6 +61,11 @@ class EmbeddingStore:
         """
         return self._files.read(fingerprint, lambda file: _read(file, spaces)) or Stored()
 
+    def holds(self, fingerprint: str, spaces: Iterable[Space]) -> bool:
+        """Tell whether a video need not be read for some spaces; changes nothing."""
+        wanted = ["raw_features/probe", *map(dataset_name, spaces)]
+        return self._files.holds(fingerprint, lambda file: all(exists(file, name) for name in wanted))
+
     def write(
         self,
         fingerprint: str,

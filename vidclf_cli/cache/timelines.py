@@ -55,6 +55,23 @@ class TimelineStore:
         """
         return self._files.read(fingerprint, lambda file: _read(file, spaces)) or {}
 
+    def holds(self, fingerprint: str, spaces: Iterable[Space], wanted: Iterable[str]) -> bool:
+        """Tell whether a video need not be read for its timeline; changes nothing.
+
+        Args:
+            fingerprint: The video's.
+            spaces: Those that are filled from frames.
+            wanted: Ids of those of which vectors of clips are enough.
+        """
+
+        def test(file: Any) -> bool:
+            if all(exists(file, f"{_ROOT}/{space.id}/{space.sampling}/spans") for space in spaces):
+                return True
+            groups = [f"{_ROOT}/{space_id}" for space_id in wanted]
+            return all(exists(file, group) and _has_clips(file, group) for group in groups)
+
+        return self._files.holds(fingerprint, test)
+
     def write(self, fingerprint: str, tracks: Mapping[Space, Track]) -> None:
         """Add tracks to a content's file, each under its space's `sampling`, keeping what is there.
 
@@ -86,6 +103,10 @@ def _names(file: Any, space: Space) -> list[str]:
     names = {sampling: f"{group}/{sampling}" for sampling in sorted(h5py.Group(file)[group])}
     clips = [name for name in names.values() if not exists(file, f"{name}/frame_seconds")]
     return clips or [names[space.sampling]] if space.sampling in names else clips
+
+
+def _has_clips(file: Any, group: str) -> bool:
+    return any(not exists(file, f"{group}/{name}/frame_seconds") for name in h5py.Group(file)[group])
 
 
 def _read_track(file: Any, name: str, dimension: int) -> Track:

@@ -162,7 +162,7 @@ class Gathering(Job):
             return self._names.only(name, labelled.labels)
 
         tags = embedded.probe.get("tags", {})
-        text = collect_text(embedded.video, tags, self._sidecars, gives_away).text
+        text = collect_text(embedded.video, tags, self.sidecars, gives_away).text
         if text:
             self._texts[row] = text
             self._telling_count += self._names.within(text, labelled.labels)

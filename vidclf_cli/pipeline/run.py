@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from vidclf_cli import __version__
 from vidclf_cli.cache import Cache, CachedTextEmbedder, default_folder
@@ -29,6 +29,7 @@ from vidclf_cli.pipeline.options import DEFAULT_MODEL, ClassifyOptions, RunOptio
 from vidclf_cli.pipeline.segments import SegmentClassification, picture_spaces, with_segments
 from vidclf_cli.pipeline.statistics import Statistics
 from vidclf_cli.pipeline.timeline import Sampling, TimelineReading
+from vidclf_cli.pipeline.update import settings_of
 from vidclf_cli.records import Result, Status, Video
 from vidclf_cli.runtime import choose_device, usable_core_count
 from vidclf_cli.scoring import Scorer
@@ -89,7 +90,7 @@ class Job(ABC):
         folder = options.cache_folder or default_folder()
         self.cache = self._stack.enter_context(Cache(folder, verify_content=options.verify_content))
         self._text_embedder = CachedTextEmbedder(LocalMetadata(encoder_threads), self.cache.texts)
-        self._sidecars = Sidecars(self.library.videos)
+        self.sidecars = Sidecars(self.library.videos)
 
     @property
     def exit_code(self) -> int:
@@ -136,7 +137,7 @@ class Job(ABC):
         return self._pool
 
     def _text(self, video: Video, tags: Mapping[str, str]) -> str:
-        return collect_text(video, tags, self._sidecars).text
+        return collect_text(video, tags, self.sidecars).text
 
     def _where(self) -> str:
         return (
@@ -168,7 +169,8 @@ class Classification(Job):
             check_can_embed(classifier)
             if choice.target_precision is not None:
                 bars = classifier.bars_at(choice.target_precision)
-        self._sampling = _sampling(choice, scorer)
+        self._sampling = sampling_of(choice, scorer)
+        self._choice = choice
         super().__init__(paths, options)
         try:
             self._scorer = scorer or ZeroShot(choice.labels, self._text_embedder)
@@ -191,8 +193,17 @@ class Classification(Job):
             f"vidclf {__version__}: {name} ({len(self._scorer.labels)} labels, {self._why}); {self._where()}"
         )
 
-    def results(self) -> Iterator[Result]:
-        """Yield one result per video, in order, and behind it those of its segments, where asked for."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What rows depend on besides the videos, as JSON has it."""
+        return settings_of(self._choice, self._scorer.name, self.options.frame_count)
+
+    def results(self, videos: Sequence[Video] | None = None) -> Iterator[Result]:
+        """Yield one result per video, in order, and behind it those of its segments, where asked for.
+
+        Args:
+            videos: Some of the library's, in order; None for all of them.
+        """
         embedders = self._embedders()
         spaces: list[Space] = [space for embedder in embedders for space in embedder.spaces]
         concepts = next(space for space in self._visual.spaces if space.alias == "local/concepts")
@@ -206,9 +217,9 @@ class Classification(Job):
             [*spaces, self._text_embedder.space],
             self.statistics,
         )
-        videos = self._embedding(embedders).run(self.library.videos)
+        embedded = self._embedding(embedders).run(self.library.videos if videos is None else videos)
         if self._sampling is None:
-            return classification.run(videos)
+            return classification.run(embedded)
         pictures = [each for each in embedders if any(space.modality == "visual" for space in each.spaces)]
         timelines = TimelineReading(
             self.cache,
@@ -221,7 +232,7 @@ class Classification(Job):
         )
         visual = [space for space in spaces if space.modality == "visual"]
         segments = SegmentClassification(self._scorer, self._decision, explainer, visual, self.statistics)
-        return with_segments(classification.run, segments, timelines.run(videos))
+        return with_segments(classification.run, segments, timelines.run(embedded))
 
     def _embedders(self) -> list[SampleEmbedder]:
         # The picture is always embedded: its concepts are the evidence, whatever the classifier reads.
@@ -229,7 +240,7 @@ class Classification(Job):
         return self._embedders_for([*shown, *self._scorer.spaces])
 
 
-def _sampling(choice: ClassifyOptions, scorer: Scorer | None) -> Sampling | None:
+def sampling_of(choice: ClassifyOptions, scorer: Scorer | None) -> Sampling | None:
     """Return how videos are cut into segments, None where they are not.
 
     Raises:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from vidclf_cli import __version__
 from vidclf_cli.cache.outputs import Remembered
 from vidclf_cli.errors import OutputError, UsageError
 from vidclf_cli.library import Library, is_below, order_key
+from vidclf_cli.pipeline.options import ClassifyOptions
 from vidclf_cli.pipeline.rows import VideoRows, group_rows
 from vidclf_cli.pipeline.statistics import Statistics
 from vidclf_cli.records import Status, Video
@@ -55,17 +57,17 @@ class Update:
         return f"{line}."
 
 
-def settings_of(choice: Mapping[str, Any], model: str, frame_count: int, version: str) -> dict[str, Any]:
+def settings_of(choice: ClassifyOptions, model: str, frame_count: int) -> dict[str, Any]:
     """Return what rows depend on besides the videos, as JSON has it.
 
     Args:
-        choice: The fields of `ClassifyOptions`.
+        choice: How videos are classified.
         model: The classifier's name with its hash.
         frame_count: Frames per video.
-        version: vidclf's own: another one may read, decide or explain otherwise.
     """
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in choice.items()}
-    return listed | {"model": model, "frame_count": frame_count, "version": version}
+    chosen = asdict(choice) | {"labels": list(choice.labels), "model": model, "frame_count": frame_count}
+    # Another version may read, decide or explain otherwise.
+    return chosen | {"vidclf": __version__}
 
 
 def reason_for_all(
