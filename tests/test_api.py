@@ -32,6 +32,18 @@ def test_classify_returns_one_result_per_video_and_reports_progress(video: Path,
     assert results[1].model.startswith("zero-shot@")
 
 
+def test_segments_stand_behind_their_video(video: Path) -> None:
+    own, *parts = vidclf_cli.classify(
+        video, labels=["football", "cooking"], segment_seconds=0.5, dense=True, min_confidence=0
+    )
+    assert own.segment is None
+    assert parts[0].segment is not None
+    assert parts[0].segment[0] == 0
+    assert parts[-1].segment is not None
+    assert parts[-1].segment[1] == pytest.approx(2, abs=0.1)
+    assert all(part.modalities == ("visual",) and part.video == own.video for part in parts)
+
+
 def test_embed_returns_results_without_predictions(video: Path) -> None:
     (result,) = vidclf_cli.embed([video])
     assert result.status is Status.OK
@@ -47,6 +59,7 @@ def test_wrong_arguments_raise_and_say_what_to_do(tmp_path: Path) -> None:
         {"frame_count": 0},
         {"jobs": 0},
         {"device": "gpu"},
+        {"segment_seconds": 0.01},
         {"limits": 3},
     ):
         with pytest.raises(UsageError, match=next(iter(wrong))):

@@ -166,6 +166,17 @@ def test_what_classify_wrote_is_read_after_it_was_corrected_by_hand(tmp_path: Pa
     assert labelled.notes == ("2 rows without a label left out: e.mp4, f.mp4.",)
 
 
+def test_rows_about_segments_are_left_out_and_said_to_be(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "b.mp4")
+    text = (
+        "path,label,segment_start_seconds,segment_end_seconds\n"
+        "a.mp4,cat,,\na.mp4,cat,0,10\na.mp4,dog,10,20\nb.mp4,dog,,\n"
+    )
+    labelled = read_labelled(table(tmp_path, text))
+    assert [video.labels for video in labelled.videos] == [("cat",), ("dog",)]
+    assert labelled.notes[0] == "2 rows about segments left out: a.mp4."
+
+
 def test_other_spellings_of_one_name_are_found(tmp_path: Path) -> None:
     composed = unicodedata.normalize("NFC", "café.mp4")
     make(tmp_path, unicodedata.normalize("NFD", composed), "dir/b.mp4", " c.mp4")

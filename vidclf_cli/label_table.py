@@ -15,6 +15,7 @@ from vidclf_cli.wording import some
 PATH_COLUMNS = ("path", "file", "filename", "file_name")
 LABEL_COLUMNS = ("label", "labels", "category", "class")
 GROUP_COLUMNS = ("group", "source", "source_url")
+SEGMENT_COLUMN = "segment_start_seconds"
 LABEL_SEPARATOR = "|"
 
 _SIZE_LIMIT = 256 << 20  # Bytes.
@@ -33,12 +34,14 @@ class LabelRow:
         path: As written.
         labels: None of them when the cell is empty.
         group: Empty when the table does not say.
+        is_segment: It is about a part of a video, as `vidclf classify --segments` writes them.
     """
 
     line: int
     path: str
     labels: tuple[str, ...]
     group: str
+    is_segment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class _Columns:
     path: int
     label: int
     group: int | None
+    segment: int | None
 
 
 def read_label_table(path: Path, group_column: str | None = None) -> tuple[LabelRow, ...]:
@@ -143,7 +147,7 @@ def _columns(path: Path, header: Sequence[str], group_column: str | None) -> _Co
     for at in (path_at, label_at, group_at):
         if at is not None and names.count(names[at]) > 1:
             raise UsageError(f"{path} has two columns `{names[at]}`.", "Rename one of them.")
-    return _Columns(len(names), path_at, label_at, group_at)
+    return _Columns(len(names), path_at, label_at, group_at, _find(names, (SEGMENT_COLUMN,)))
 
 
 def _find(names: Sequence[str], wanted: Sequence[str]) -> int | None:
@@ -166,7 +170,8 @@ def _rows(path: Path, lines: Iterator[tuple[int, list[str]]], columns: _Columns)
         if not filled[columns.path].strip():
             raise UsageError(f"{path}: line {line} names no file.", "Fill the cell, or delete the line.")
         group = "" if columns.group is None else filled[columns.group].strip()
-        yield LabelRow(line, filled[columns.path], _labels(filled[columns.label]), group)
+        is_segment = columns.segment is not None and bool(filled[columns.segment].strip())
+        yield LabelRow(line, filled[columns.path], _labels(filled[columns.label]), group, is_segment)
 
 
 def _labels(cell: str) -> tuple[str, ...]:

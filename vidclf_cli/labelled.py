@@ -149,7 +149,11 @@ class _Collection:
 
     def of_table(self, path: Path, group_column: str | None) -> LabelledVideos:
         """Read a CSV."""
-        rows = read_label_table(path, group_column)
+        every = read_label_table(path, group_column)
+        rows = [row for row in every if not row.is_segment]
+        if len(rows) < len(every):
+            parts = dict.fromkeys(row.path for row in every if row.is_segment)
+            self._note(f"{counted(len(every) - len(rows), 'row')} about segments left out", parts)
         bare = [row for row in rows if not row.labels]
         if bare:
             self._note(f"{counted(len(bare), 'row')} without a label left out", (row.path for row in bare))
