@@ -17,6 +17,7 @@ from vidclf_cli.errors import VidclfError
 
 _PACKAGES = ("numpy", "h5py", "av", "tokenizers", "moviepy", "pebble", "twelvelabs", "openai")
 _RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+_OPTIONAL = ("pyarrow",)
 _KEYS = ("TWELVELABS_API_KEY", "TWELVE_LABS_API_KEY", "OPENAI_API_KEY")
 _LOW_SPACE_BYTES = 1 << 30
 _FFMPEG_SECONDS = 10
@@ -35,6 +36,12 @@ class Finding:
     subject: str
     state: Literal["ok", "note", "bad"]
     text: str
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that rows depend on, those that are installed."""
+    names = [name for name in (*_PACKAGES, *_RUNTIMES, *_OPTIONAL) if _is_installed(name)]
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def diagnose(cache_folder: Path) -> Iterator[Finding]:

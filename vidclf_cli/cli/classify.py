@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from vidclf_cli.cli.classify_run import classify_videos
 from vidclf_cli.cli.options import (
     ModelName,
     NumberRange,
@@ -18,33 +16,12 @@ from vidclf_cli.cli.options import (
     target_precision_option,
     to_run_options,
 )
-from vidclf_cli.cli.terminal import is_terminal
-
-if TYPE_CHECKING:
-    from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
-    from vidclf_cli.writers import Writer
-
-_TABLE = "table"
+from vidclf_cli.cli.outputs import beside_options, row_options, to_outputs
 
 
 @click.command()
 @paths_argument
-@click.option(
-    "--out",
-    "-o",
-    metavar="FILE",
-    help="Where the rows go, `-` for stdout. [default: a table on a terminal, else CSV on stdout]",
-)
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["csv", "jsonl", "parquet", "sqlite", "vtt", _TABLE]),
-    help="`vtt` is the chapters of one video. [default: by the suffix of --out: .csv, .jsonl, .parquet, "
-    ".sqlite, .db or .vtt]",
-)
-@click.option(
-    "--force", is_flag=True, help="Replace an --out that vidclf did not write, or that has other columns."
-)
+@row_options
 @click.option(
     "--model",
     "-m",
@@ -90,12 +67,10 @@ _TABLE = "table"
     help="With --segments: look at a frame of every second (of every segment, if shorter), wherever it must "
     "be decoded from. Takes as long as decoding the video. [default: one frame per segment, near keyframes]",
 )
+@beside_options
 @run_options
 def classify(
     paths: tuple[Path, ...],
-    out: str | None,
-    format_name: str | None,
-    force: bool,
     model: str,
     labels: str | None,
     top_k: int,
@@ -103,7 +78,6 @@ def classify(
     target_precision: float | None,
     segment_seconds: float | None,
     dense: bool,
-    quiet: bool,
     **values: Any,
 ) -> int:
     """Label videos: files, or folders searched recursively.
@@ -114,8 +88,10 @@ def classify(
       vidclf classify ./videos --exclude trailers --min-confidence 0.8
       vidclf classify ./videos --model my.onnx --target-precision 0.95
       vidclf classify film.mp4 --segments 10 --out film.csv
+      vidclf classify ./videos --out labels.sqlite --update --write-nfo
 
-    Exit code: 0 all fine, 1 some videos failed (each is a row that says why), 2 wrong usage, 130 interrupted.
+    Exit code: 0 all fine, 1 some videos failed (each is a row that says why) or a file beside a video could
+    not be written, 2 wrong usage, 130 interrupted.
     """
     from vidclf_cli.pipeline.options import ClassifyOptions
     from vidclf_cli.zero_shot import parse_labels
@@ -132,58 +108,5 @@ def classify(
         segment_seconds=segment_seconds,
         dense=dense,
     )
-    target = "-" if out is None else out
-    if format_name is None and out is None and is_terminal(sys.stdout):
-        format_name = _TABLE
-    return _run(paths, target, format_name, options, to_run_options(values), quiet, force)
-
-
-def _run(
-    paths: tuple[Path, ...],
-    target: str,
-    format_name: str | None,
-    options: ClassifyOptions,
-    run: RunOptions,
-    quiet: bool,
-    force: bool,
-) -> int:
-    from vidclf_cli.cli.progress import show_progress, show_start, show_summary
-    from vidclf_cli.errors import UsageError
-    from vidclf_cli.pipeline.run import Classification
-    from vidclf_cli.writers import CHAPTERS, choose_format
-    from vidclf_cli.writers.existing import check_output
-    from vidclf_cli.writers.row import to_row
-    from vidclf_cli.writers.webvtt import holds_chapters
-
-    chosen = choose_format(target, format_name)
-    if chosen == CHAPTERS and options.segment_seconds is None:
-        raise click.UsageError("Chapters are made of segments: give --segments SECONDS as well.")
-    check_output(target, chosen, force=force, is_ours=holds_chapters if chosen == CHAPTERS else None)
-    with Classification(paths, options, run) as job:
-        if chosen == CHAPTERS and len(job.library.videos) != 1:
-            raise UsageError(
-                f"A file of chapters is about one video, and {len(job.library.videos):,} were found.",
-                "Name one video, or give --write-chapters for a file beside each.",
-            )
-        show_start(job, quiet)
-        with _open_writer(target, chosen, force=force) as writer, show_progress(job, quiet):
-            for result in job.results():
-                writer.write(to_row(result))
-        show_summary(job, target, quiet)
-        return job.exit_code
-
-
-@contextmanager
-def _open_writer(target: str, format_name: str, *, force: bool) -> Iterator[Writer]:
-    from vidclf_cli.cli.table import TableWriter
-    from vidclf_cli.writers import open_rows
-    from vidclf_cli.writers.output import open_output
-
-    if format_name != _TABLE:
-        with open_rows(target, format_name, force=force) as writer:
-            yield writer
-        return
-    with open_output(target) as stream:
-        table = TableWriter(stream)
-        yield table
-        table.finish()
+    outputs = to_outputs(values)
+    return classify_videos(paths, options, to_run_options(values), outputs)

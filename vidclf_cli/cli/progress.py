@@ -162,6 +162,8 @@ def _summary(statistics: Statistics, target: str | None) -> str:
     line += f"; {statistics.cached_count} from the cache"
     if statistics.read_timeline_count:
         line += f", {counted(statistics.read_timeline_count, 'timeline')} read"
+    if statistics.taken_over_count or statistics.dropped_count:
+        line += f", {statistics.taken_over_count} taken over, {statistics.dropped_count} dropped"
     if statistics.other_count:
         line += f"; {counted(statistics.other_count, 'other file')} ignored"
     if target not in (None, "-"):

@@ -123,7 +123,7 @@ def check_writable(target: str, option: str = "--out") -> None:
         raise _no_place(path, error, option) from error
 
 
-def place_of(target: str, option: str) -> Path:
+def place_of(target: str, option: str = "--out") -> Path:
     """Return where the output goes: behind a symbolic link what it leads to.
 
     Raises:
