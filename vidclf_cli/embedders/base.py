@@ -34,17 +34,19 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderOptions:
     """What the user chose, as far as an embedder is concerned.
 
     Attributes:
-        frame_count: Up to this many frames per video.
+        frame_count: Up to this many frames per video are read, if any.
+        audio_seconds: Up to this much sound per video is read, if any.
         device: Where networks run.
         thread_count: Threads of one pass over a network.
     """
 
     frame_count: int = 8
+    audio_seconds: float = 20.0
     device: Literal["cpu", "cuda"] = "cpu"
     thread_count: int = 1
 

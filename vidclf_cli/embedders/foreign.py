@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any, get_args
 
@@ -24,9 +25,7 @@ from vidclf_cli.errors import Code, EmbedderError, MediaError, VidclfError
 from vidclf_cli.wording import one_line
 
 _ID = re.compile(r"(?P<provider>[\w.-]+)/[\w.+-]+@[\w.+-]+/[\w.+-]+")
-_PART = re.compile(r"[\w.+-]*")
 _MOST_DIMENSION = 1 << 20
-_MOST_FRAMES, _MOST_SECONDS = 4096, 3600.0
 
 
 class ForeignEmbedder:
@@ -43,8 +42,9 @@ class ForeignEmbedder:
     def __init__(self, entry: EntryPoint, options: EmbedderOptions) -> None:
         self.package = package_of(entry)
         self._embedder = _make(entry, options, self.package)
-        self._spaces = _spaces(self._embedder, entry.name, self.package)
-        self._request = _request(self._embedder, self.package)
+        self._request = _request(self._embedder, options, self.package)
+        spaces = _spaces(self._embedder, entry.name, self.package)
+        self._spaces = tuple(replace(space, sampling=_sampling(self._request)) for space in spaces)
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -172,22 +172,30 @@ def _problem_of(space: Any, provider: str) -> str:
     is_count = isinstance(space.dimension, int) and not isinstance(space.dimension, bool)
     if not is_count or not 0 < space.dimension < _MOST_DIMENSION:
         return f"its dimension is {space.dimension!r}"
-    # It names a group in the cache's files.
-    return "" if _PART.fullmatch(str(space.sampling)) else f"its sampling is {space.sampling!r}"
+    return ""
 
 
-def _request(embedder: SampleEmbedder, package: str) -> SampleRequest:
+def _request(embedder: SampleEmbedder, options: EmbedderOptions, package: str) -> SampleRequest:
+    """Return what is to be read: all embedders share it, so each takes what the user chose, or nothing."""
     request = embedder.request
-    if (
-        not isinstance(request, SampleRequest)
-        or not 0 <= request.frame_count <= _MOST_FRAMES
-        or not 0 <= request.audio_seconds <= _MOST_SECONDS
-    ):
+    allowed = [
+        SampleRequest(frame_count=frame_count, audio_seconds=audio_seconds)
+        for frame_count in (0, options.frame_count)
+        for audio_seconds in (0.0, options.audio_seconds)
+    ][1:]
+    if request not in allowed:
         raise EmbedderError(
-            f"The embedder of {package} asks for {request!r:.80}, which cannot be read.",
+            f"The embedder of {package} asks for {request!r:.120}, not for what its options say.",
             _tell_its_authors(package),
         )
     return request
+
+
+def _sampling(request: SampleRequest) -> str:
+    """Return how a video is read, by the names that the local embedders use."""
+    parts = [f"frames-{request.frame_count}"] if request.frame_count else []
+    parts += [f"windows-{request.audio_seconds:g}s"] if request.audio_seconds else []
+    return "-".join(parts)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class Forecast:
         visual, wanted = LocalVisual(self._options.frame_count), self._scorer.spaces
         audio = LocalAudio()
         local = [visual, audio] if any(space.id in wanted for space in audio.spaces) else [visual]
-        return [*local, *foreign_embedders(wanted, EmbedderOptions(self._options.frame_count))]
+        return [*local, *foreign_embedders(wanted, EmbedderOptions(frame_count=self._options.frame_count))]
 
 
 def _scorer(choice: ClassifyOptions) -> Scorer:

@@ -81,7 +81,9 @@ class Job(ABC):
         if self.device.name == "cuda":
             # Whether CUDA really starts shows only when the encoder is opened.
             self.device = self._visual.device
-        self._embedder_options = EmbedderOptions(options.frame_count, self.device.name, encoder_threads)
+        self._embedder_options = EmbedderOptions(
+            frame_count=options.frame_count, device=self.device.name, thread_count=encoder_threads
+        )
         with self.statistics.timed("find"):
             self.library = paths if isinstance(paths, Library) else find_videos(paths, options.exclude)
         self.statistics.other_count = self.library.other_count
