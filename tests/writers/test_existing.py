@@ -53,7 +53,7 @@ def test_another_format_of_vidclf_is_refused_too(tmp_path: Path, written: str, a
     path = write(tmp_path / "labels", written, [row()])
     if written == asked:
         return
-    with pytest.raises(UsageError, match=f"no {asked} that vidclf"):
+    with pytest.raises(UsageError, match=f"no {asked} file that vidclf"):
         check_output(str(path), asked)
 
 

@@ -36,7 +36,8 @@ def show_forecast(
     for problem in library.problems:
         say(printable(f"Warning: {problem}"))
     todo = library.videos
-    click.echo(f"{counted(len(library.videos), 'video')} found, {library.other_count:,} other files ignored")
+    others = counted(library.other_count, "other file")
+    click.echo(f"{counted(len(library.videos), 'video')} found, {others} ignored")
     if outputs.update:
         output = place_of(outputs.target)
         state = OutputState(

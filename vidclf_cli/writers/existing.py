@@ -76,7 +76,7 @@ def _has_columns(format_name: str) -> Callable[[Path], bool]:
 
 def _strange(path: Path, format_name: str, option: str) -> UsageError:
     return UsageError(
-        f"{path} is there already, and it is no {format_name} that vidclf classify wrote.",
+        f"{path} is there already, and it is no {format_name} file that vidclf classify wrote.",
         f"Name another file with {option}, or replace it with --force.",
     )
 
