@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.bench import clips, command, memory, readers, timesformer, training
+from tests.bench import clips, command, memory, readers, timesformer, training, writing
 from tests.bench.table import Row, Target
 
 MEGABYTE = 1e6
@@ -29,6 +29,7 @@ class Plan:
         repeats: Cold runs per figure; their median counts.
         train_count: Vectors that a classifier is trained on.
         packed_count: Vectors in the smaller packed file, 16 KiB each; above 65,536 it is not read as a whole.
+        row_count: Rows that are written in each format.
     """
 
     short_count: int = 24
@@ -39,6 +40,7 @@ class Plan:
     repeats: int = 3
     train_count: int = 1440
     packed_count: int = 73_000
+    row_count: int = 100_000
 
 
 QUICK = Plan(
@@ -49,6 +51,7 @@ QUICK = Plan(
     repeats=1,
     train_count=120,
     packed_count=3000,
+    row_count=5000,
 )
 LONG_TIMES = 15
 HOUR_TIMES = 180
@@ -238,6 +241,11 @@ def _warm_rows(
     yield Row(
         "  without start-up", value, "videos/s", None, f"from runs over {len(large):,} and {len(small)}"
     )
+    for format_name, seconds in writing.seconds_to_write(plan.row_count, large_cache):
+        name = f"  writing {plan.row_count:,} rows, {format_name}"
+        share = 100 * seconds / plan.row_count / each if each > 0 else None
+        note = f"of the time of a warm run over as many; {seconds:.2f} s"
+        yield Row(name, share, "%", Target("at most", 5), note)
 
 
 def peer_rows(bench: Bench) -> Iterator[Row]:
