@@ -80,6 +80,29 @@ def test_an_episode_is_known_by_its_show(tmp_path: Path) -> None:
     assert (tmp_path / "Show" / "tvshow.nfo").read_text() == "<tvshow/>", "it is about all episodes"
 
 
+def test_what_is_about_a_whole_show_is_not_taken_for_a_video_of_that_name(tmp_path: Path) -> None:
+    videos_in(tmp_path, "tvshow.mp4", "pilot.mp4")
+    assert "whole show" in reasons(tag(tmp_path))["tvshow.nfo"]
+    assert names(tmp_path) == {"tvshow.mp4", "pilot.mp4", "pilot.nfo"}
+
+
+@pytest.mark.parametrize(
+    ("name", "root"),
+    [
+        ("a.s1.e2.mp4", "episodedetails"),
+        ("Show 1x02 Pilot.mp4", "episodedetails"),
+        ("clip_S01E02.mp4", "episodedetails"),
+        ("relay 4x400.mp4", "movie"),
+        ("1920x1080.mp4", "movie"),
+        ("notes1e2.mp4", "movie"),
+    ],
+)
+def test_episodes_are_known_by_their_number(tmp_path: Path, name: str, root: str) -> None:
+    videos_in(tmp_path, name)
+    tag(tmp_path)
+    assert ET.parse(tmp_path / Path(name).with_suffix(".nfo")).getroot().tag == root
+
+
 def test_an_old_file_is_merged_its_mode_kept_and_its_first_state_backed_up(tmp_path: Path) -> None:
     videos_in(tmp_path, "a.mp4", "b.mp4")
     nfo = tmp_path / "a.nfo"

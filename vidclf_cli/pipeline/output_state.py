@@ -13,7 +13,7 @@ from vidclf_cli.metadata import Sidecars
 from vidclf_cli.metadata.signature import signature_of
 from vidclf_cli.pipeline.update import Update, plan_update, reason_for_all
 from vidclf_cli.writers import read_rows
-from vidclf_cli.writers.existing import holds_something
+from vidclf_cli.writers.existing import holds_rows
 from vidclf_cli.writers.row import Row, RowError
 
 
@@ -55,15 +55,15 @@ class OutputState:
         Raises:
             RowError: A row is none of vidclf's.
         """
-        yield from read_rows(self._output, self._format_name) if holds_something(self._output) else ()
+        yield from read_rows(self._output, self._format_name)
 
     def plan(self, *, retry_failed: bool, verify_content: bool) -> Update | None:
-        """Decide which rows still hold; None when there are none.
+        """Decide which rows still hold; None when there are no rows of vidclf's.
 
         Raises:
             UsageError: The output is not as vidclf wrote it, or (nearly) all videos are gone.
         """
-        if not holds_something(self._output):
+        if not holds_rows(self._output, self._format_name):
             return None
         remembered = self._memory.read(self._output)
         mtime_ns = self._output.stat().st_mtime_ns

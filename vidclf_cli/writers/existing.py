@@ -69,6 +69,17 @@ def holds_something(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
+def holds_rows(path: Path, format_name: str) -> bool:
+    """Tell whether there is a file of a format that vidclf wrote, or a database.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not holds_something(path):
+        return False
+    return is_database(path) if format_name == "sqlite" else _has_columns(format_name)(path)
+
+
 def _has_columns(format_name: str) -> Callable[[Path], bool]:
     columns_of = _COLUMNS_OF.get(format_name)
     return lambda path: columns_of is not None and tuple(columns_of(path)) == COLUMNS

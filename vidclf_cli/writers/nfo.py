@@ -13,7 +13,8 @@ from vidclf_cli.writers.beside import LeftAloneError
 from vidclf_cli.writers.nfo_text import NfoError, has_mark, merge_labels, new_nfo
 from vidclf_cli.writers.row import Row
 
-_EPISODE = re.compile(r"(?<![^\W_])(?:s\d{1,3}[ ._-]?e\d{1,4}|\d{1,2}x\d{2,3})(?!\d)", re.IGNORECASE)
+_EPISODE = re.compile(r"(?<![^\W_])(?:s\d{1,3}[ ._-]?e\d{1,4}(?!\d)|\d{1,2}x\d\d(?![^\W_]))", re.IGNORECASE)
+_SHOW = "tvshow.nfo"
 
 
 class NfoMaker:
@@ -42,6 +43,8 @@ class NfoMaker:
             LeftAloneError: The file is none that can be merged without a risk.
         """
         row = rows[0]
+        if self.place(video).name.lower() == _SHOW:
+            raise LeftAloneError("a file of this name is about a whole show")
         if row["status"] == Status.FAILED:
             return None
         labels = row["label"].split("|") if row["status"] == Status.OK else []

@@ -155,7 +155,7 @@ def is_database(path: Path) -> bool:
 
 
 def read_sqlite(path: Path) -> Iterator[Row]:
-    """Yield the rows of the table `results` in the order that they were written in.
+    """Yield the rows of the table `results` in the order that they were written in; none of another's table.
 
     Between batches nothing is locked, so that others can use the database during a long run.
 
@@ -166,7 +166,7 @@ def read_sqlite(path: Path) -> Iterator[Row]:
     last = -(1 << 63)
     try:
         with contextlib.closing(_connect(path)) as connection:
-            if not _columns(connection):
+            if _columns(connection) != COLUMNS:
                 return
             while batch := connection.execute(query, (last,)).fetchall():
                 for last, *cells in batch:  # noqa: B007 - the next batch begins there
