@@ -143,6 +143,7 @@ def _device() -> Iterator[Finding]:
 
 def _cache(folder: Path) -> Iterator[Finding]:
     from vidclf_cli.cache import Cache, measure
+    from vidclf_cli.cache.inventory import Kind
 
     existed = folder.exists()
     with Cache(folder):
@@ -150,13 +151,13 @@ def _cache(folder: Path) -> Iterator[Finding]:
     size = measure(folder)
     free = shutil.disk_usage(folder).free
     text = (
-        f"{folder}{'' if existed else ' (made now)'}: {size.video_count} videos, {size.text_count} texts, "
-        f"{size.byte_count / 1e6:.1f} MB; {free / 1e9:.0f} GB free on the disk"
+        f"{folder}{'' if existed else ' (made now)'}: {size.counts[Kind.VIDEO]} videos, "
+        f"{size.text_count} texts, {size.byte_count / 1e6:.1f} MB; {free / 1e9:.0f} GB free on the disk"
     )
     yield Finding("cache", "ok" if free > _LOW_SPACE_BYTES else "note", text)
-    if size.damaged_count:
+    if damaged := size.counts[Kind.DAMAGED]:
         yield Finding(
-            "cache", "note", f"{size.damaged_count} damaged files were set aside (*.damaged); delete them"
+            "cache", "note", f"{damaged} damaged files were set aside; `vidclf cache prune` deletes them"
         )
 
 

@@ -41,5 +41,5 @@ def test_an_unchanged_file_is_not_read_again_unless_its_content_is_to_be_verifie
 
 def test_measuring_a_cache_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
     size = measure(tmp_path / "none")
-    assert (size.video_count, size.text_count, size.byte_count) == (0, 0, 0)
+    assert (size.counts.total(), size.text_count, size.byte_count) == (0, 0, 0)
     assert not (tmp_path / "none").exists()

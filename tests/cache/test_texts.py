@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vidclf_cli.cache import measure
 from vidclf_cli.cache.texts import CachedTextEmbedder, TextStore
 from vidclf_cli.spaces import Space
 
@@ -36,8 +37,8 @@ def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
     store = TextStore(tmp_path / "texts.sqlite")
     assert np.array_equal(CachedTextEmbedder(second, store).embed(texts), vectors)
     assert second.asked == []
-    assert store.count() == 3
     store.close()
+    assert measure(tmp_path).text_count == 3
 
 
 def test_another_revision_of_the_embedder_computes_anew(tmp_path: Path) -> None:
@@ -78,9 +79,7 @@ def test_two_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    store = TextStore(tmp_path / "texts.sqlite")
-    assert store.count() == 100
-    store.close()
+    assert measure(tmp_path).text_count == 100
 
 
 @pytest.mark.parametrize("keep", [0, 4096])
@@ -93,8 +92,8 @@ def test_a_damaged_store_is_set_aside_and_made_again(tmp_path: Path, keep: int) 
     path.write_bytes(data[:keep] + b"\xff" * (len(data) - keep))
     store = TextStore(path)
     assert CachedTextEmbedder(LetterCounts(), store).embed(["abc"]).tolist() == [[1, 1, 1]]
-    assert store.count() == 1
     store.close()
+    assert measure(tmp_path).text_count == 1
     assert path.with_name("texts.sqlite.damaged").exists()
 
 

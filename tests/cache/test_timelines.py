@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vidclf_cli.cache import Cache, NewerSchemaError, measure
+from vidclf_cli.cache.inventory import Kind
 from vidclf_cli.cache.timelines import TimelineStore
 from vidclf_cli.errors import CacheError
 from vidclf_cli.spaces import Embedding, Space
@@ -138,4 +139,5 @@ def test_timelines_are_beside_the_vectors_of_whole_videos_and_count_as_no_videos
         before = cache.videos.path(FINGERPRINT).read_bytes()
         cache.timelines.write(FINGERPRINT, {VISUAL: track(VISUAL, 3)})
         assert cache.videos.path(FINGERPRINT).read_bytes() == before
-    assert measure(tmp_path).video_count == 1
+    counts = measure(tmp_path).counts
+    assert (counts[Kind.VIDEO], counts[Kind.TIMELINE]) == (1, 1)

@@ -82,7 +82,7 @@ def test_embed_fills_the_cache_for_classify_and_cache_info_counts_it(vidclf: Run
         tmp_path / "a.mp4"
     )
     assert vidclf("embed", "a.mp4").returncode == 0
-    assert "videos   1" in vidclf("cache", "info").stdout
+    assert "videos     1 (" in vidclf("cache", "info").stdout
     assert "1 from the cache" in vidclf("classify", "a.mp4", "--out", "labels.csv").stderr
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.media.odd_videos import encode
 from tests.train.fitted_models import AUDIO, DIMENSIONS, VISUAL, some_rows
+from vidclf_cli.cache.prune import Limits, prune
 from vidclf_cli.classifier import load_classifier
 from vidclf_cli.classifier_text import describe_classifier
 from vidclf_cli.dataset import Dataset, write_dataset
@@ -141,6 +142,24 @@ def test_other_seeds_have_their_own_checkpoints(tmp_path: Path, packed: Path, sl
         with pytest.raises(KeyboardInterrupt):
             teach(packed, tmp_path / "my.onnx", each, RunOptions(), Listener(stop_at="wide 1/"))
     assert len(list((tmp_path / "state").iterdir())) == 2
+
+
+def test_pruning_the_cache_leaves_a_training_that_runs_and_removes_it_when_it_was_interrupted(
+    tmp_path: Path, packed: Path, slower: TeachOptions
+) -> None:
+    cache, found = tmp_path / "cache", []
+
+    class Pruner(Listener):
+        def training(self, what: str, done: int, total: int) -> None:
+            found.append(prune(cache, Limits(unused_seconds=-1)).busy_count)
+            super().training(what, done, total)
+
+    with pytest.raises(KeyboardInterrupt):
+        teach(packed, tmp_path / "my.onnx", slower, RunOptions(cache_folder=cache), Pruner(stop_at="wide 2/"))
+    assert list((cache / "training").rglob("*.pt"))
+    assert found[-1] == 1
+    assert prune(cache, Limits(unused_seconds=-1)).busy_count == 0
+    assert list((cache / "training").rglob("*.pt")) == []
 
 
 def test_several_labels_per_row_are_trained_as_such_and_empty_rows_are_left_out_and_said(

@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from vidclf_cli.cache import default_folder
+from vidclf_cli.cache.prune import training_lock
 from vidclf_cli.classifier_card import ClassifierCard
 from vidclf_cli.classifier_file import check_classifier_target
 from vidclf_cli.dataset import Dataset
@@ -109,7 +112,7 @@ def teach(
     device = choose_training_device(run.device)
     checkpoints = _checkpoints(data, recipe, options, run)
     make_folder(checkpoints)
-    with open_source(data, options.source, run, watcher) as source:
+    with _held(checkpoints, options, run), open_source(data, options.source, run, watcher) as source:
         _check_dimensions(source.dataset, data)
         watcher.note(
             f"Training: recipe {recipe.name} on {device.name} ({device.reason}), seed {options.seed}."
@@ -139,6 +142,18 @@ def _check_dimensions(dataset: Dataset, data: Path) -> None:
                 f"{data} has vectors of {table.shape[1]} numbers of {name}, which has {known[name]}.",
                 "Make it again, or give its vectors another name.",
             )
+
+
+@contextlib.contextmanager
+def _held(checkpoints: Path, options: TeachOptions, run: RunOptions) -> Iterator[None]:
+    """Keep `vidclf cache prune` from the state of this training; a twin of it may hold the lock already."""
+    with contextlib.ExitStack() as stack:
+        if options.checkpoint_folder is None:
+            lock = training_lock(run.cache_folder or default_folder(), checkpoints.name)
+            with contextlib.suppress(OSError):  # A timeout is one, too.
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(lock, timeout=0))
+        yield
 
 
 def check_out(out: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,10 +10,10 @@ from typing import Self
 from vidclf_cli.cache.database import NewerSchemaError
 from vidclf_cli.cache.fingerprint import fingerprint
 from vidclf_cli.cache.index import FingerprintIndex
+from vidclf_cli.cache.inventory import INDEX, TEXTS, Size, measure
 from vidclf_cli.cache.store import EmbeddingStore, Stored
 from vidclf_cli.cache.texts import CachedTextEmbedder, TextStore
 from vidclf_cli.cache.timelines import TimelineStore
-from vidclf_cli.errors import CacheError
 from vidclf_cli.records import Video
 
 __all__ = ["Cache", "CachedTextEmbedder", "NewerSchemaError", "Size", "Stored", "default_folder", "measure"]
@@ -29,45 +27,6 @@ def default_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("vidclf", appauthor=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much a cache holds."""
-
-    folder: Path
-    video_count: int
-    text_count: int
-    damaged_count: int
-    byte_count: int
-
-
-def measure(folder: Path) -> Size:
-    """Count what a cache holds; makes nothing when there is no cache yet.
-
-    Raises:
-        CacheError: The folder cannot be read.
-    """
-    video_count = damaged_count = byte_count = 0
-    try:
-        files = [file for file in folder.rglob("*") if file.is_file()]
-    except OSError as error:
-        raise CacheError(
-            f"Cannot read the cache folder {folder}: {error.strerror}.",
-            "Check who may read it, or choose another folder with --cache-dir.",
-        ) from error
-    for file in files:
-        with contextlib.suppress(OSError):  # another run may have renamed it
-            byte_count += file.stat().st_size
-        of_video = file.suffix == ".h5" and file.parent.parent.name == "videos"
-        video_count += of_video and not file.name.startswith(".")
-        damaged_count += file.suffix == ".damaged"
-    text_count = 0
-    if (folder / "texts.sqlite").exists():
-        store = TextStore(folder / "texts.sqlite")
-        text_count = store.count()
-        store.close()
-    return Size(folder, video_count, text_count, damaged_count, byte_count)
 
 
 class Cache:
@@ -87,8 +46,8 @@ class Cache:
         self._kind = "whole" if verify_content else "blocks"
         self.videos = EmbeddingStore(folder)
         self.timelines = TimelineStore(folder)
-        self._index = FingerprintIndex(folder / "index.sqlite")
-        self.texts = TextStore(folder / "texts.sqlite")
+        self._index = FingerprintIndex(folder / INDEX)
+        self.texts = TextStore(folder / TEXTS)
 
     def fingerprint(self, video: Video) -> str:
         """Return a video's fingerprint, from the index when the file is unchanged.

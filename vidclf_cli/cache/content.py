@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +23,13 @@ from filelock import FileLock
 from h5py import h5a, h5d, h5f, h5s
 
 from vidclf_cli.cache.database import NewerSchemaError
+from vidclf_cli.cache.fingerprint import is_fingerprint
 from vidclf_cli.errors import CacheError
+from vidclf_cli.wording import one_line
 
 SCHEMA = 1
 _LOCK_SECONDS = 60
+_USE_STEP_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -40,8 +44,8 @@ class ContentFiles:
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
+        self._folder = folder
         self._files = folder / kind
-        self._locks = folder / "locks"
 
     def path(self, fingerprint: str) -> Path:
         """Return where the file of a content is, or would be."""
@@ -63,7 +67,10 @@ class ContentFiles:
             CacheError: The system refuses to read it.
         """
         try:
-            return self._parse(fingerprint, parse)
+            found = self._parse(fingerprint, parse)
+            if found is not None:
+                _mark_used(self.path(fingerprint))
+            return found
         except (NewerSchemaError, CacheError):
             raise
         except Exception as error:  # noqa: BLE001 - h5py raises OSError, KeyError, RuntimeError, ValueError ...
@@ -107,9 +114,9 @@ class ContentFiles:
 
     @contextmanager
     def _lock(self, fingerprint: str) -> Iterator[None]:
-        # One lock file per folder of fingerprints: 256 at most, so that no lock file per video is left.
-        self._locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._locks / f"{fingerprint[:2]}.lock", timeout=_LOCK_SECONDS):
+        lock = lock_file(self._folder, fingerprint)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=_LOCK_SECONDS):
             yield
 
     def _add(self, path: Path, put: Callable[[h5py.File], None]) -> None:
@@ -148,6 +155,77 @@ class ContentFiles:
             path.replace(path.with_suffix(".damaged"))
         except OSError as problem:
             _log.debug("Could not set %s aside: %s", path, problem)
+
+
+def problem_of(path: Path) -> str:
+    """Return what is wrong with a content's file, empty when nothing is; all of it is read.
+
+    Raises:
+        NewerSchemaError: The file was written by a newer version.
+        CacheError: The system refuses to read it.
+    """
+    if not is_fingerprint(path.stem) or path.parent.name != path.stem[:2]:
+        return "its name is no fingerprint of a content"
+    data = _bytes_of(path)
+    if data is None:
+        return ""  # another run has removed it
+    try:
+        with h5py.File(h5f.open_file_image(data)) as file:
+            _check_schema(file.id, path)
+            file.visititems(_read_part)
+    except (NewerSchemaError, CacheError):
+        raise
+    except Exception as error:  # noqa: BLE001 - h5py raises OSError, KeyError, RuntimeError, ValueError ...
+        return one_line(str(error)) or type(error).__name__
+    return ""
+
+
+def _read_part(name: str, part: Any) -> None:
+    if not isinstance(part, h5py.Dataset):
+        return
+    values = np.asarray(part[()])
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{name} holds values that are no numbers")
+
+
+def set_aside(folder: Path, path: Path) -> bool:
+    """Rename a content's file to `*.damaged`, unless it was made again meanwhile; return whether it was.
+
+    Args:
+        folder: Root of the cache.
+        path: The file.
+
+    Raises:
+        CacheError: It cannot be renamed, or another run holds it.
+    """
+    lock = lock_file(folder, path.stem)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=_LOCK_SECONDS):
+            if not problem_of(path):
+                return False
+            path.replace(path.with_suffix(".damaged"))
+    except OSError as error:  # a lock's Timeout is one, too
+        raise _unusable(path, error) from error
+    return True
+
+
+def lock_file(folder: Path, fingerprint: str) -> Path:
+    """Return what is locked while files of a content are replaced or removed.
+
+    One per folder of fingerprints: 256 at most, so that no lock file per video is left.
+    """
+    return folder / "locks" / f"{fingerprint[:2]}.lock"
+
+
+def _mark_used(path: Path) -> None:
+    """Renew the time of a file, once a day: `vidclf cache prune` goes by it.
+
+    Access times do not tell: most systems keep none, and a backup would renew them.
+    """
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > _USE_STEP_SECONDS:
+            os.utime(path)
 
 
 def exists(file: Any, name: str) -> bool:

@@ -94,7 +94,7 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
         # SQLite answers with another mode, and works too.
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=NORMAL")
-        _check_schema(connection, path)
+        check_schema(connection, path)
         connection.executescript(f"{schema} PRAGMA user_version = {SCHEMA};")
     except BaseException:
         connection.close()
@@ -102,7 +102,13 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
-def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+def check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database of a newer version.
+
+    Raises:
+        NewerSchemaError: It is one.
+        sqlite3.DatabaseError: It cannot be read.
+    """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA:
         raise NewerSchemaError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 BLOCK_BYTES = 64 * 1024
 BLOCK_COUNT = 16
 DIGEST_BYTES = 20
+_FINGERPRINT = re.compile(f"[0-9a-f]{{{2 * DIGEST_BYTES}}}")
 _READ_BYTES = 1 << 20
 
 
@@ -42,6 +44,11 @@ def fingerprint(path: Path, *, whole: bool = False) -> str:
             file.seek(offset)
             digest.update(_read_exactly(file.fileno(), length, path))
     return digest.hexdigest()
+
+
+def is_fingerprint(text: str) -> bool:
+    """Tell whether a text can be a fingerprint; they become file names, so others are not believed."""
+    return _FINGERPRINT.fullmatch(text) is not None
 
 
 def _blocks(size: int) -> list[tuple[int, int]]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from pathlib import Path
 
 from vidclf_cli.cache.database import open_database, renew_database
-from vidclf_cli.cache.fingerprint import DIGEST_BYTES
+from vidclf_cli.cache.fingerprint import is_fingerprint
 from vidclf_cli.records import Video
 
-_SCHEMA = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS files (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode TEXT, kind TEXT, fingerprint TEXT
 ) WITHOUT ROWID;
 """
+"""The tables of the file."""
+
 _BATCH = 64
-_FINGERPRINT = re.compile(f"[0-9a-f]{{{2 * DIGEST_BYTES}}}")
 
 
 class FingerprintIndex:
@@ -28,7 +28,7 @@ class FingerprintIndex:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = open_database(path, _SCHEMA)
+        self._connection = open_database(path, TABLES)
         self._pending: list[tuple[bytes, int, int, str, str, str]] = []
 
     def get(self, video: Video, kind: str) -> str | None:
@@ -41,7 +41,7 @@ class FingerprintIndex:
         try:
             return look_up(self._connection, video, kind)
         except sqlite3.DatabaseError as error:
-            self._connection = renew_database(self._connection, self._path, _SCHEMA, error)
+            self._connection = renew_database(self._connection, self._path, TABLES, error)
             return None
 
     def put(self, video: Video, kind: str, fingerprint: str) -> None:
@@ -77,8 +77,7 @@ def look_up(connection: sqlite3.Connection, video: Video, kind: str) -> str | No
     """
     query = "SELECT fingerprint FROM files WHERE path=? AND size=? AND mtime_ns=? AND inode=? AND kind=?"
     row = connection.execute(query, _key(video, kind)).fetchone()
-    # Fingerprints become file names: what is no fingerprint is not believed.
-    return row[0] if row and isinstance(row[0], str) and _FINGERPRINT.fullmatch(row[0]) else None
+    return row[0] if row and isinstance(row[0], str) and is_fingerprint(row[0]) else None
 
 
 def _key(video: Video, kind: str) -> tuple[bytes, int, int, str, str]:

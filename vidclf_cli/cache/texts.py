@@ -19,12 +19,14 @@ from vidclf_cli.cache.database import open_database, renew_database, unusable
 from vidclf_cli.embedders.base import TextEmbedder
 from vidclf_cli.spaces import Space
 
-_SCHEMA = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS spaces (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS texts (
     space INTEGER NOT NULL, hash BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (space, hash)
 ) WITHOUT ROWID;
 """
+"""The tables of the file."""
+
 _QUERY_SIZE = 500  # SQLite allows 999 parameters in its oldest builds
 
 
@@ -33,14 +35,14 @@ class TextStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = open_database(path, _SCHEMA)
+        self._connection = open_database(path, TABLES)
 
     def read(self, space: Space, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the vectors of those texts that are there."""
         try:
             return self._read(space, texts)
         except sqlite3.DatabaseError as error:
-            self._connection = renew_database(self._connection, self._path, _SCHEMA, error)
+            self._connection = renew_database(self._connection, self._path, TABLES, error)
             return {}
 
     def _read(self, space: Space, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -75,10 +77,6 @@ class TextStore:
                 self._connection.execute("ROLLBACK")
             raise unusable(self._path, error) from error
 
-    def count(self) -> int:
-        """Return how many texts are stored."""
-        return int(self._connection.execute("SELECT COUNT(*) FROM texts").fetchone()[0])
-
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -90,6 +88,38 @@ class TextStore:
             self._connection.execute("INSERT OR IGNORE INTO spaces (id) VALUES (?)", (space.id,))
             row = self._connection.execute(query, (space.id,)).fetchone()
         return int(row[0])
+
+
+Key = tuple[int, bytes]
+"""Number of a space, and hash of a text."""
+
+
+def find_damaged(connection: sqlite3.Connection) -> tuple[int, list[Key]]:
+    """Read every vector; return how many there are, and which have a wrong check sum.
+
+    Raises:
+        sqlite3.DatabaseError: The file itself is damaged.
+    """
+    count, bad = 0, []
+    for space, digest, payload in connection.execute("SELECT space, hash, vector FROM texts"):
+        count += 1
+        if _unpack(payload) is None:
+            bad.append((space, digest))
+    return count, bad
+
+
+def remove(connection: sqlite3.Connection, path: Path, keys: Sequence[Key]) -> None:
+    """Take vectors out of a store.
+
+    Raises:
+        CacheError: The store cannot be written.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("DELETE FROM texts WHERE space=? AND hash=?", keys)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
 
 
 class CachedTextEmbedder:
@@ -125,7 +155,7 @@ def _pack(vector: NDArray[np.float32]) -> bytes:
 def _unpack(stored: bytes) -> NDArray[np.float32] | None:
     """Return the vector, None when a bit of it was lost: it is computed again then."""
     payload, check = stored[:-4], stored[-4:]
-    if zlib.crc32(payload).to_bytes(4, "little") != check:
+    if len(payload) % 4 or zlib.crc32(payload).to_bytes(4, "little") != check:
         return None
     return np.frombuffer(payload, "<f4").astype(np.float32, copy=False)
 

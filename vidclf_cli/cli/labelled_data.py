@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidclf_cli.cli.options import to_run_options
-from vidclf_cli.cli.progress import Lines
-from vidclf_cli.cli.terminal import can_draw, console, printable, say
+from vidclf_cli.cli.progress import show_steps
+from vidclf_cli.cli.terminal import printable, say
 
 if TYPE_CHECKING:
     from vidclf_cli.classifier import Classifier
-    from vidclf_cli.scored_rows import Progress, ScoredRows
+    from vidclf_cli.scored_rows import ScoredRows
 
 
 def score_labelled(
@@ -66,7 +63,7 @@ def _of_packed(
     with open_dataset(data) as dataset:
         if not quiet:
             say(printable(f"vidclf {__version__}: {classifier.name} on {data}, {len(dataset):,} rows in all"))
-        with _show_rows(quiet) as progress:
+        with show_steps("rows", quiet) as progress:
             return score_dataset(
                 classifier, dataset, split=split, default_split=default_split, progress=progress
             )
@@ -100,18 +97,3 @@ def _of_videos(
                 pass
         show_summary(job, None, quiet)
         return job.rows()
-
-
-@contextmanager
-def _show_rows(quiet: bool) -> Iterator[Progress | None]:
-    """Show how many rows are scored: a bar on a terminal, else a line now and then."""
-    if quiet:
-        yield None
-    elif not can_draw(sys.stderr):
-        yield Lines("rows").show
-    else:
-        from rich.progress import Progress
-
-        with Progress(console=console(sys.stderr), transient=True) as progress:
-            task = progress.add_task("", total=None)
-            yield lambda done, of: progress.update(task, completed=done, total=of)

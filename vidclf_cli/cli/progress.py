@@ -93,6 +93,26 @@ def show_progress(job: Job, quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
+def show_steps(what: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show how many of so many are done, as what is yielded is told: a bar on a terminal, else lines.
+
+    Args:
+        what: What is counted, in the plural.
+        quiet: Show nothing.
+    """
+    if quiet:
+        yield None
+    elif not can_draw(sys.stderr):
+        yield Lines(what).show
+    else:
+        from rich.progress import Progress
+
+        with Progress(console=console(sys.stderr), transient=True) as progress:
+            task = progress.add_task("", total=None)
+            yield lambda done, of: progress.update(task, completed=done, total=of)
+
+
+@contextmanager
 def _bar(job: Job) -> Iterator[Callable[[], None]]:
     """Draw a bar; what is yielded brings it up to date."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
