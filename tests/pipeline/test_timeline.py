@@ -325,6 +325,8 @@ def test_cached_clip_vectors_are_used_instead_of_reading(
     tmp_path: Path, cache: Cache, reader: ThreadReader
 ) -> None:
     video = _embedded(tmp_path / "a.toy", 1, 2)
+    _run(cache, reader, [video])  # also frames of another space are there
+    reader.read.clear()
     cache.timelines.write(video.fingerprint, {PAID: _track((0, 6, 10), (6, 12, 20), (12, 18, 30))})
     both = [Brightness(), Brightness(PAID)]
     ((_, timeline),) = _run(cache, reader, [video], embedders=both, wanted=[PAID.id])

@@ -102,4 +102,6 @@ def test_a_file_of_somebody_else_stays_as_it_is(video: Video, tmp_path: Path, th
 def test_of_a_failed_video_what_is_there_stays(video: Video, tmp_path: Path) -> None:
     FilesBeside([ChaptersMaker()]).write(video, FILM)
     FilesBeside([ChaptersMaker()]).write(video, [row(status="failed")])
-    assert is_chapters((tmp_path / "a film.chapters.vtt").read_bytes())
+    data = (tmp_path / "a film.chapters.vtt").read_bytes()
+    assert is_chapters(data)
+    assert data.decode() == chapters_text(FILM)

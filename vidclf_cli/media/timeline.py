@@ -79,7 +79,7 @@ class _Slot:
         return (self.start + self.end) / 2
 
     def holds(self, seconds: float) -> bool:
-        return self.start - _CLOSE <= seconds < self.end - _CLOSE
+        return self.start - _CLOSE <= seconds < self.end - min(_CLOSE, (self.end - self.start) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ class TimelineSampler:
             if each is not None and slot.holds(each[0]):
                 self._keep(slot, *each)
                 return
-        if self._reader.error_count > error_count:
+        if self._reader.error_count > error_count and slot.start < self._reader.end_seconds:
             self.failures[slot.number] = UNDECODABLE
 
     def _keep(self, slot: _Slot, seconds: float, frame: VideoFrame) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vidclf_cli.cache import Cache
 from vidclf_cli.embedders.base import SampleEmbedder
-from vidclf_cli.errors import Code, MediaError, Reason, VidclfError
+from vidclf_cli.errors import Code, Reason, VidclfError
 from vidclf_cli.media.types import Sample, TimelinePart, TimelineRequest
 from vidclf_cli.pipeline.embed import CHANGED, Embedded, has_changed, unexpected
 from vidclf_cli.pipeline.statistics import Statistics
@@ -261,9 +261,7 @@ class TimelineReading:
             self._embed(work, first, part)
         except VidclfError:
             raise  # an encoder that is altered is so for every video
-        except MediaError as error:
-            work.slots.failures |= dict.fromkeys(range(first, end), error.reason)
-        except Exception as error:  # noqa: BLE001 - whatever a worker or an encoder dies of costs one part
+        except Exception as error:  # noqa: BLE001 - whatever a decoder or an encoder dies of costs one part
             work.slots.failures |= dict.fromkeys(range(first, end), unexpected(path, error))
         if not work.parts and not work.reading_count:
             self._finish(work)
