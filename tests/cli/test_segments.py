@@ -180,3 +180,20 @@ def test_chapters_of_one_video_and_what_cannot_have_any(
         assert done.returncode == 2, done.stderr
         assert says in done.stderr
         assert not (tmp_path / "other.vtt").exists()
+
+
+def test_chapters_are_written_beside_each_video_and_never_over_somebody_s_file(
+    vidclf: Run, clips: list[Path], model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("mine.mp4", "theirs.mp4"):
+        shutil.copy(clips[1], folder / name)
+    (folder / "theirs.chapters.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:05.000\nMy own\n")
+    arguments = ("classify", folder, "--segments", "4", "--model", model, "--out", "rows.csv")
+    done = vidclf(*arguments, "--write-chapters")
+    assert done.returncode == 1
+    assert "theirs.chapters.vtt" in done.stderr
+    assert "My own" in (folder / "theirs.chapters.vtt").read_text()
+    written = (folder / "mine.chapters.vtt").read_text()
+    assert written.endswith("\n1\n00:00:00.000 --> 00:00:14.000\ncat\n")

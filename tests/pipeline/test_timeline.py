@@ -177,13 +177,14 @@ def test_a_long_video_is_read_in_parts_of_bounded_size_and_number(
 ) -> None:
     embedder = Brightness()
     values = [1 + number % 60 for number in range(500)]
-    ((_, timeline),) = _run(
-        cache, reader, [_embedded(tmp_path / "long.toy", *values)], embedders=[embedder], parts_ahead=3
-    )
+    statistics = Statistics()
+    long = _embedded(tmp_path / "long.toy", *values)
+    ((_, timeline),) = _run(cache, reader, [long], embedders=[embedder], parts_ahead=3, statistics=statistics)
     assert _shown(timeline) == values
     assert len(reader.read) == 16
     assert max(count for _, count in reader.read) <= 32
     assert reader.most_at_once <= 3
+    assert (statistics.part_count, statistics.read_part_count) == (16, 16)
     assert embedder.most_at_once <= 32
 
 

@@ -151,7 +151,7 @@ _RUN_OPTIONS = (
         default=60.0,
         show_default=True,
         metavar="SECONDS",
-        help="For reading one video.",
+        help="For reading one video, or one part of a timeline.",
     ),
     click.option(
         "--memory-limit",

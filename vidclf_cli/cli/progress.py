@@ -76,7 +76,7 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def show_progress(job: Job, quiet: bool) -> Iterator[None]:
-    """Show rate, remaining time and failures: a bar on a terminal, else a line now and then."""
+    """Show rate, remaining time, failures and parts: a bar on a terminal, else a line now and then."""
     if quiet:
         yield
     elif can_draw(sys.stderr):
@@ -86,7 +86,7 @@ def show_progress(job: Job, quiet: bool) -> Iterator[None]:
         lines, total = Lines("videos"), len(job.library.videos)
 
         def say_line() -> None:
-            lines.show(job.statistics.finished_count, total, _failures(job.statistics))
+            lines.show(job.statistics.finished_count, total, _details(job.statistics))
 
         with _repeated(say_line, LINE_SECONDS):
             yield
@@ -122,17 +122,17 @@ def _bar(job: Job) -> Iterator[Callable[[], None]]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[failures]}"),
+        TextColumn("{task.fields[details]}"),
     )
     with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
-        task = progress.add_task("", total=len(job.library.videos), rate="", failures="")
+        task = progress.add_task("", total=len(job.library.videos), rate="", details="")
 
         def refresh() -> None:
             progress.update(
                 task,
                 completed=job.statistics.finished_count,
                 rate=_rate(job.statistics),
-                failures=_failures(job.statistics),
+                details=_details(job.statistics),
             )
 
         yield refresh
@@ -204,8 +204,11 @@ def _rate(statistics: Statistics) -> str:
     return f"{statistics.finished_count / max(statistics.elapsed_seconds, 1e-6):.1f} videos/s"
 
 
-def _failures(statistics: Statistics) -> str:
+def _details(statistics: Statistics) -> str:
     from vidclf_cli.records import Status
 
     failed = statistics.status_counts[Status.FAILED]
-    return f"{failed} failed" if failed else ""
+    details = [f"{failed} failed"] if failed else []
+    if statistics.read_part_count < statistics.part_count:
+        details.append(f"timelines: {statistics.read_part_count:,} of {statistics.part_count:,} parts")
+    return ", ".join(details)

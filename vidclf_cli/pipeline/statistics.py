@@ -25,6 +25,8 @@ class Statistics:
         dropped_count: Videos whose rows in it were not, since they are gone.
         read_timeline_count: Videos whose timeline was read.
         cached_timeline_count: Videos whose timeline was cached.
+        part_count: Parts of the timelines that are, or were, read.
+        read_part_count: Those of them that are finished.
         failed_segment_count: Segment rows of videos that could be read, of which nothing could be read.
         shared_frame_count: Segments that have no frame of their own and go by the one before.
         seconds: Per stage, of the main process; `decode` is the workers' own time, all workers together.
@@ -39,6 +41,8 @@ class Statistics:
     dropped_count: int = 0
     read_timeline_count: int = 0
     cached_timeline_count: int = 0
+    part_count: int = 0
+    read_part_count: int = 0
     failed_segment_count: int = 0
     shared_frame_count: int = 0
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))

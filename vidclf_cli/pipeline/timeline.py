@@ -204,6 +204,7 @@ class TimelineReading:
             work.timeline = _failed(duration, _too_many(slot_count))
         else:
             work.parts = _parts(slot_count, self._slots_per_part(embedded.probe))
+            self._statistics.part_count += len(work.parts)
             self._by_fingerprint[embedded.fingerprint] = work
             self._unfinished.append(work)
         return work
@@ -254,6 +255,7 @@ class TimelineReading:
         future = next(future for future in self._reading if future.done())
         work, first, end = self._reading.pop(future)
         work.reading_count -= 1
+        self._statistics.read_part_count += 1
         path = work.embedded.video.path
         try:
             part = future.result()
