@@ -36,7 +36,8 @@ from vidclf_cli.cli.outputs import beside_options, row_options, to_outputs
     "-l",
     metavar="WORDS|@FILE",
     help='Labels of your own, in English, zero-shot: "cooking,football,cats" or a file with one per line. '
-    "Give labels that cover the library: a video about none of them gets one of them, or `unknown`.",
+    "Give labels that cover the library: a video about none of them gets one of them, or `unknown`. "
+    "[default: those of --model]",
 )
 @click.option(
     "--top-k",
@@ -59,7 +60,7 @@ from vidclf_cli.cli.outputs import beside_options, row_options, to_outputs
     type=NumberRange(0.1, 86_400.0),
     metavar="SECONDS",
     help="A timeline: behind each video's row those of its segments of this length, by the picture alone. "
-    "Neighbours of one label are one row.",
+    "Neighbours of one label are one row. [default: no segments]",
 )
 @click.option(
     "--dense",

@@ -23,7 +23,12 @@ _MARKS = {"ok": ("ok", "green"), "note": ("--", "yellow"), "bad": ("!!", "red")}
 def doctor(context: click.Context, cache_dir: Path | None) -> None:
     """Check this installation: packages, ffmpeg, devices, cache, isolation, keys.
 
-    Values of keys are never shown. Exit code 1 when something does not work.
+    \b
+      vidclf doctor
+      vidclf doctor --cache-dir /data/vidclf
+
+    Embedders of other packages are loaded and listed with their spaces. Values of keys are never shown. Exit
+    code 1 when something does not work.
     """
     from vidclf_cli.cache import default_folder
     from vidclf_cli.diagnosis import diagnose

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     "--json",
     "json_target",
     metavar="FILE",
-    help="Write every figure as JSON, `-` for stdout (instead of the table).",
+    help="Write every figure as JSON, `-` for stdout (instead of the table). [default: only the table]",
 )
 @click.option(
     "--figures",
     type=NamedPath(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Draw confusion.png (where each video has one label) and reliability.png there.",
+    help="Draw confusion.png (where each video has one label) and reliability.png there. "
+    "[default: draw nothing]",
 )
 @click.option(
     "--worst",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vidclf_cli.cli.options import ModelName
 from vidclf_cli.cli.terminal import printable
 
 
@@ -23,7 +24,11 @@ def models(context: click.Context) -> None:
 
 @models.command("list")
 def list_models() -> None:
-    """List the shipped classifiers."""
+    """List the shipped classifiers.
+
+    \b
+      vidclf models list
+    """
     from vidclf_cli.classifier import load_classifier
     from vidclf_cli.shipped import shipped_classifiers
 
@@ -34,9 +39,14 @@ def list_models() -> None:
 
 
 @models.command("show")
-@click.argument("model", metavar="NAME|FILE")
+@click.argument("model", metavar="NAME|FILE", type=ModelName())
 def show_model(model: str) -> None:
-    """Show what a classifier is, what it was trained on, and how well it does."""
+    """Show what a classifier is, what it was trained on, and how well it does.
+
+    \b
+      vidclf models show topics-10
+      vidclf models show my.onnx
+    """
     from vidclf_cli.classifier_text import describe_classifier
 
     click.echo(printable(describe_classifier(model)))

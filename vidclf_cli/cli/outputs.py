@@ -79,7 +79,11 @@ _ROW_OPTIONS = (
     click.option(
         "--retry-failed", is_flag=True, help="As --update, and try videos again that could not be read."
     ),
-    click.option("--summary", metavar="FILE", help="Write what the run did as JSON, `-` for stdout."),
+    click.option(
+        "--summary",
+        metavar="FILE",
+        help="Write what the run did as JSON, `-` for stdout. [default: only the last line on stderr]",
+    ),
 )
 _BESIDE_OPTIONS = (
     click.option(
