@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Any
@@ -16,7 +17,7 @@ from vidclf_cli.cli.embed import embed
 from vidclf_cli.cli.evaluate import evaluate
 from vidclf_cli.cli.log import set_up_logging, verbose_option
 from vidclf_cli.cli.models import models
-from vidclf_cli.cli.terminal import discard_stdout, say
+from vidclf_cli.cli.terminal import discard_stdout, printable, say
 from vidclf_cli.cli.train import train
 from vidclf_cli.cli.tune import tune
 from vidclf_cli.errors import VidclfError
@@ -52,11 +53,13 @@ def run() -> int:
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
-        error.show()
+        message = io.StringIO()
+        error.show(message)
+        say(printable(message.getvalue().rstrip("\n")))
         return error.exit_code
     except VidclfError as error:
         logging.getLogger(__name__).debug("The error in full", exc_info=error)
-        say(f"Error: {' '.join(str(error).split())}")
+        say(printable(f"Error: {' '.join(str(error).split())}"))
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough (`| head`).

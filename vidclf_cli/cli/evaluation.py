@@ -61,8 +61,8 @@ def _print_head(evaluation: Evaluation, data: Path, screen: Console) -> None:
     if evaluation.no_evidence_count:
         unknown += f", {evaluation.no_evidence_count:,} of them without anything to go by"
     screen.print(
-        f"Answered: {answered.count:,} of {counted(metrics.row_count, 'video')} ({answered.coverage:.3f}; {unknown}); "
-        f"{share}."
+        f"Answered: {answered.count:,} of {counted(metrics.row_count, 'video')} "
+        f"({answered.coverage:.3f}; {unknown}); {share}."
     )
 
 

@@ -6,17 +6,26 @@ import logging
 
 import click
 
+from vidclf_cli.cli.terminal import printable
+
 _DEBUG_COUNT = 2
 
 
 def set_up_logging() -> None:
     """Send warnings of the package to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     logger = logging.getLogger("vidclf_cli")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING)
     logger.propagate = False
+
+
+class _Printable(logging.Formatter):
+    """Names of files may hold what a terminal would act upon."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def _raise_level(_context: click.Context, _parameter: click.Parameter, count: int) -> None:
