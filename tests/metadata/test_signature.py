@@ -90,6 +90,7 @@ def test_what_may_change_once_more_within_the_resolution_of_times_has_none(libra
     assert signature(library, now_ns=int(now * 1e9)) == ""
 
 
-def test_the_same_file_found_in_another_way_is_another_state(library: Path) -> None:
-    whole, part = signature(library), signature(library / "Season 1")
+def test_the_same_file_found_in_another_way_is_another_state(tmp_path: Path) -> None:
+    put(tmp_path / "holiday" / "a.mp4")
+    whole, part = signature(tmp_path), signature(tmp_path / "holiday")
     assert whole != part, "names of folders below the root are text about the video"

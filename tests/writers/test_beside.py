@@ -129,6 +129,16 @@ def test_a_backup_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "a.nfo.bak.1").read_bytes() == OLD
 
 
+def test_what_is_backed_up_already_is_not_backed_up_twice(tmp_path: Path) -> None:
+    videos_in(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "a.nfo").write_bytes(OLD)
+    tag(tmp_path)
+    (tmp_path / "a.nfo").write_bytes(OLD)  # a media centre wrote it anew
+    tag(tmp_path)
+    assert tags(tmp_path / "a.nfo") == ["Sports"]
+    assert names(tmp_path) == {"a.mp4", "b.mp4", "a.nfo", "b.nfo", "a.nfo.bak"}
+
+
 def test_a_file_that_has_all_of_it_is_not_written_again(tmp_path: Path) -> None:
     videos_in(tmp_path, "a.mp4", "b.mp4")
     tag(tmp_path)
@@ -253,6 +263,22 @@ def test_without_hard_links_files_are_renamed_and_nothing_is_overwritten(
     assert tags(tmp_path / "a.nfo") == ["Sports"]
     assert (tmp_path / "b.nfo.bak").read_bytes() == OLD
     assert names(tmp_path) == {"a.mp4", "b.mp4", "a.nfo", "b.nfo", "b.nfo.bak"}
+
+
+def test_without_hard_links_a_file_that_appeared_meanwhile_is_merged_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos_in(tmp_path, "a.mp4", "b.mp4")
+
+    def appear(source: Path, target: Path) -> None:
+        if not target.exists() and target.name == "a.nfo":
+            target.write_bytes(OLD)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", appear)
+    tag(tmp_path)
+    assert b"Mine" in (tmp_path / "a.nfo").read_bytes()
+    assert tags(tmp_path / "a.nfo") == ["Sports"]
 
 
 def test_a_link_out_of_the_library_is_never_written_through(tmp_path: Path) -> None:

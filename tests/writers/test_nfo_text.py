@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vidclf_cli.metadata.nfo import parse_nfo
+from vidclf_cli.writers import nfo_text
 from vidclf_cli.writers.nfo_text import NfoError, has_mark, merge_labels, new_nfo
 
 MOVIE = """<?xml version="1.0" encoding="UTF-8" standalone="yes" ?>
@@ -144,12 +145,24 @@ def test_an_empty_root_is_opened(data: str) -> None:
         (b"<?xml version='1.0' encoding='zlib'?><movie/>", "in zlib"),
         (b"<?xml version='1.0' encoding='utf-16'?><movie/>", "utf-16"),
         (b"\xff\xfe<\0m\0", "not XML"),
+        (b"<?xml version='1.0' encoding='big5'?><movie><title>\xa2\xcc</title></movie>", "as it was"),
         (b"<movie>" + b"x" * (256 << 10) + b"</movie>", "too large"),
     ],
 )
 def test_what_cannot_be_merged_without_a_risk_is_left_alone(data: bytes, why: str) -> None:
     with pytest.raises(NfoError, match=why):
         merge_labels(data, ["Sports"])
+
+
+def test_what_would_not_be_xml_any_more_is_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nfo_text, "escape", str)
+    with pytest.raises(NfoError, match="not XML"):
+        merge_labels(MOVIE.encode(), ["a < b"])
+
+
+def test_an_element_that_vidclf_cannot_have_written_is_not_taken_out() -> None:
+    data = b"<movie><!-- vidclf: tag=a --><tag lang='en'>a</tag></movie>"
+    assert merge_labels(data, []) == b"<movie><tag lang='en'>a</tag></movie>"
 
 
 def test_a_new_file_is_read_by_others_and_says_nothing_to_vidclf_itself() -> None:

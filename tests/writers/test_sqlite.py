@@ -186,6 +186,14 @@ def test_the_journal_of_a_database_that_is_gone_is_not_played_into_a_new_one(
         check_output(str(tmp_path / "labels.db"), "sqlite")
 
 
+def test_a_journal_that_appeared_meanwhile_is_not_played_into_the_new_database_either(tmp_path: Path) -> None:
+    path = tmp_path / "labels.db"
+    with pytest.raises(UsageError, match=r"labels\.db-wal"), open_rows(str(path), "sqlite") as writer:
+        writer.write(row())
+        (tmp_path / "labels.db-wal").write_bytes(b"x")
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.db-wal"]
+
+
 def test_a_damaged_database_is_told_and_stays(database: Path) -> None:
     data = bytearray(database.read_bytes())
     data[100:2000] = bytes(1900)

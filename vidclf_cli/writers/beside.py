@@ -240,15 +240,14 @@ def _put_new(temporary: Path, path: Path) -> bool:
 
 def _back_up(path: Path, data: bytes) -> None:
     """Keep a copy beside a file; none of an earlier one is overwritten, and none is kept twice."""
-    for number in range(_MOST_BACKUPS):
-        backup = path.with_name(f"{path.name}.bak{f'.{number}' if number else ''}")
-        if backup.is_file() and backup.stat().st_size == len(data) and backup.read_bytes() == data:
-            return
-        if not os.path.lexists(backup):
-            with _temporary(path.parent, data) as temporary:
-                shutil.copystat(path, temporary)
-                if _put_new(temporary, backup):
-                    return
+    with _temporary(path.parent, data) as temporary:
+        shutil.copystat(path, temporary)
+        for number in range(_MOST_BACKUPS):
+            backup = path.with_name(f"{path.name}.bak{f'.{number}' if number else ''}")
+            if backup.is_file() and backup.stat().st_size == len(data) and backup.read_bytes() == data:
+                return
+            if _put_new(temporary, backup):
+                return
     raise LeftAloneError(f"there are {_MOST_BACKUPS} backups of it already")
 
 
