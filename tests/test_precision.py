@@ -66,6 +66,13 @@ def test_a_precision_is_reached_when_chance_would_give_as_much_in_one_of_five_ca
         assert ("cat" in fitted(confidence, right, (target,)).thresholds) == (chance <= 0.2), target
 
 
+def test_rows_of_equal_confidence_are_given_together_or_not_at_all() -> None:
+    confidence, right = np.full(60, 0.9), np.arange(60) < 40
+    assert fitted(confidence, right, (0.9,)).thresholds == {}
+    (bar,) = fitted(np.where(right, 0.9001, confidence), right, (0.9,)).thresholds["cat"]
+    assert 0.9 < bar <= 0.9001
+
+
 def test_the_threshold_is_the_lowest_and_lies_between_what_is_given_and_what_is_not() -> None:
     confidence = np.concatenate([np.linspace(0.9, 0.8, 40), np.linspace(0.7, 0.6, 40)])
     right = np.concatenate([np.ones(40, bool), np.arange(40) % 2 == 0])

@@ -44,9 +44,8 @@ def library(tmp_path: Path) -> Path:
         ("classify", "clips", "-m", "small.onnx", "--format", "table"),
         ("evaluate", "small.onnx", "clips"),
         ("--help",),
-        ("classify", "no\x1b[31msuch"),
-        ("classify", "clips", "--format", "c\x1b[31msv"),
-        ("evaluate", "no\x1b[31msuch.onnx", "clips"),
+        ("models", "--no\x07\x1b[31msuch"),
+        ("evaluate", "no\x07\x1b[31msuch.onnx", "clips"),
     ],
     ids=" ".join,
 )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidclf_cli.cache import Cache
-from vidclf_cli.errors import Code, MediaError
+from vidclf_cli.errors import Code, MediaError, Reason
 from vidclf_cli.media.types import MediaInfo, Sample, SampleRequest
 from vidclf_cli.pipeline.embed import Embedded, VideoEmbedding
 from vidclf_cli.pipeline.statistics import Statistics
@@ -197,6 +197,24 @@ def test_an_encoder_that_fails_costs_its_videos_and_not_the_run(
     assert result.failure.code is Code.INTERNAL
     assert "66" in result.failure.text
     assert _stored(cache) == []
+
+
+def test_an_embedder_that_names_its_own_failure_is_believed_and_the_others_go_on(
+    tmp_path: Path, cache: Cache, reader: ThreadReader
+) -> None:
+    class Foreign(FirstBytes):
+        def embed(self, samples: Sequence[Sample]) -> list[dict[str, Embedding]]:
+            try:
+                return super().embed(samples)
+            except RuntimeError as error:
+                raise MediaError(Code.EMBEDDER, f"the embedder of the package x failed: {error}") from error
+
+    videos = [_video(tmp_path / name, data) for name, data in (("a.mp4", b"B1"), ("b.mp4", b"xy"))]
+    failed, fine = _run(cache, reader, videos, Foreign())
+    assert failed.failure == Reason(
+        Code.EMBEDDER, "the embedder of the package x failed: 66 is not to be embedded"
+    )
+    assert fine.failure is None
 
 
 def test_no_more_is_read_ahead_than_allowed(tmp_path: Path, cache: Cache, reader: ThreadReader) -> None:

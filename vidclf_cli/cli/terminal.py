@@ -37,12 +37,10 @@ def console(stream: TextIO) -> Console:
     """
     from rich.console import Console
 
-    on_terminal = is_terminal(stream)
     return Console(
         file=stream,
-        force_terminal=on_terminal,
         color_system="auto" if wants_colour(stream) else None,
-        width=None if on_terminal else _PLAIN_WIDTH,
+        width=None if is_terminal(stream) else _PLAIN_WIDTH,
         highlight=False,
         markup=False,
         emoji=False,

@@ -74,8 +74,9 @@ def tune(
       vidclf tune topics-10 ./labelled --target-precision 0.9 --out topics-90.onnx
       vidclf classify ./videos --model tuned.onnx --out labels.csv
 
-    Use videos that MODEL was not trained on, and others to measure the result (`vidclf evaluate tuned.onnx`).
-    For a precision of 0.95 a label needs some 20 videos of sources of their own that it is given to.
+    Use videos that MODEL was not trained on, in the mix in which they will come, and others to measure the
+    result (`vidclf evaluate tuned.onnx`). For a precision of 0.95 a label must be given rightly to some 30
+    videos of sources of their own.
 
     Exit code: 0 all fine, 1 tuned, but some videos could not be read, 2 wrong usage, or no label gets there,
     130 interrupted.
