@@ -44,7 +44,7 @@ def library(tmp_path: Path) -> Path:
         ("classify", "clips", "-m", "small.onnx", "--format", "table"),
         ("evaluate", "small.onnx", "clips"),
         ("--help",),
-        ("models", "--no\x07\x1b[31msuch"),
+        ("evaluate", "small.onnx", "odd\x07\x1b[31m", "--split", "test"),
         ("evaluate", "no\x07\x1b[31msuch.onnx", "clips"),
     ],
     ids=" ".join,
