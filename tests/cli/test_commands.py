@@ -20,6 +20,8 @@ HEAVY = (
     "torch",
     "tokenizers",
     "rich",
+    "pyarrow",
+    "sqlite3",
     "PIL",
     "matplotlib",
 )
