@@ -186,6 +186,7 @@ def test_a_dry_run_shows_what_would_be_written_beside_videos(vidclf: Run, folder
         (("--out", "labels.csv", "--summary", "run.json", "--dry-run"), "--dry-run"),
         (("--out", "-", "--format", "parquet"), "standard output"),
         (("--out", "labels.csv", "--write-chapters"), "--segments"),
+        (("--out", "labels.vtt", "--segments", "10", "--dry-run"), "one video"),
     ],
 )
 def test_options_that_do_not_fit_are_told_at_once(

@@ -345,6 +345,22 @@ def test_a_folder_that_takes_no_file_is_told_once(tmp_path: Path, monkeypatch: p
     assert tags(tmp_path / "open" / "c.nfo") == ["Sports"]
 
 
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos_in(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "a.nfo").write_bytes(OLD)
+
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    files = tag(tmp_path)
+    assert list(reasons(files).values()) == [
+        "cannot be written (No space left on device); 2 files not written there"
+    ]
+    assert names(tmp_path) == {"a.mp4", "b.mp4", "a.nfo"}
+    assert (tmp_path / "a.nfo").read_bytes() == OLD
+
+
 def test_a_write_protected_file_is_left_alone(tmp_path: Path) -> None:
     videos_in(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / "a.nfo").write_bytes(OLD)

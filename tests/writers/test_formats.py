@@ -147,6 +147,30 @@ def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path: Path, format_n
     assert list(tmp_path.iterdir()) == []
 
 
+_KILL = """
+import os, signal, sys
+from tests.writers.made_rows import many
+from vidclf_cli.writers import open_rows
+with open_rows(sys.argv[1], sys.argv[2]) as writer:
+    for row in many(12_000):
+        writer.write(row)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_killed_process_leaves_the_old_rows(tmp_path: Path, format_name: str) -> None:
+    pytest.importorskip("pyarrow")
+    path = write(tmp_path / "labels", format_name, ROWS)
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", _KILL, str(path), format_name], cwd=root, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list(read_rows(path, format_name)) == ROWS
+    write(path, format_name, [row()])
+    assert list(read_rows(path, format_name)) == [row()]
+
+
 def test_parquet_without_pyarrow_says_what_to_install() -> None:
     script = """
 import sys
@@ -193,6 +217,14 @@ def test_a_damaged_parquet_file_is_told_and_not_taken_for_empty(tmp_path: Path) 
     path.write_bytes(data)
     with pytest.raises((RowError, OSError)):
         list(read_rows(path, "parquet"))
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    for format_name in ("csv", "jsonl"):
+        path = write(tmp_path / format_name, format_name, ROWS)
+        with path.open("ab") as file:
+            file.write(b"\n\n")
+        assert list(read_rows(path, format_name)) == ROWS
 
 
 def test_a_spreadsheet_may_have_saved_the_csv_again(tmp_path: Path) -> None:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vidclf_cli.cli.dry_run import show_change, show_forecast
-from vidclf_cli.cli.outputs import TABLE, Outputs
+from vidclf_cli.cli.outputs import TABLE, Outputs, check_count
 from vidclf_cli.cli.terminal import printable, say
 from vidclf_cli.wording import counted
 
 if TYPE_CHECKING:
-    from vidclf_cli.library import Library
     from vidclf_cli.pipeline.options import ClassifyOptions, RunOptions
     from vidclf_cli.pipeline.output_state import OutputState
     from vidclf_cli.pipeline.rows import VideoRows
@@ -133,22 +132,6 @@ def _run(request: Request) -> int:
         if outputs.summary is not None:
             _write_summary(job, request, problems, code)
         return code
-
-
-def check_count(format_name: str, library: Library) -> None:
-    """Refuse to put several videos into a file that is about one.
-
-    Raises:
-        UsageError: There is not exactly one.
-    """
-    from vidclf_cli.errors import UsageError
-    from vidclf_cli.writers import CHAPTERS
-
-    if format_name == CHAPTERS and len(library.videos) != 1:
-        raise UsageError(
-            f"A file of chapters is about one video, and {len(library.videos):,} were found.",
-            "Name one video, or give --write-chapters for a file beside each.",
-        )
 
 
 def _state(request: Request, job: Classification, started_ns: int) -> OutputState | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidclf_cli.cli.outputs import Outputs
+from vidclf_cli.cli.outputs import Outputs, check_count
 from vidclf_cli.cli.terminal import printable, say
 from vidclf_cli.wording import counted
 
@@ -33,6 +33,7 @@ def show_forecast(
     started_ns = time.time_ns()
     forecast = Forecast(paths, choice, run)
     library = forecast.library
+    check_count(format_name, library)
     for problem in library.problems:
         say(printable(f"Warning: {problem}"))
     todo = library.videos
@@ -63,9 +64,12 @@ def show_forecast(
 def show_change(change: Change) -> None:
     """Print what would become of a file: a unified diff, of a new one against nothing."""
     from vidclf_cli.metadata.files import decode_text
+    from vidclf_cli.metadata.nfo import declared_charset
 
-    before = "" if change.before is None else decode_text(change.before)
-    after = decode_text(change.after)
+    before, after = (
+        "" if data is None else decode_text(data, declared_charset(data))
+        for data in (change.before, change.after)
+    )
     lines = difflib.unified_diff(
         before.splitlines(),
         after.splitlines(),

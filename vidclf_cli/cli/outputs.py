@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vidclf_cli.cli.terminal import is_terminal
+
+if TYPE_CHECKING:
+    from vidclf_cli.library import Library
 
 TABLE = "table"
 _STDOUT = "-"
@@ -143,6 +146,22 @@ def to_outputs(values: dict[str, Any]) -> Outputs:
         dry_run=values.pop("dry_run"),
         quiet=values.pop("quiet"),
     )
+
+
+def check_count(format_name: str, library: Library) -> None:
+    """Refuse to put several videos into a file that is about one.
+
+    Raises:
+        UsageError: There is not exactly one.
+    """
+    from vidclf_cli.errors import UsageError
+    from vidclf_cli.writers import CHAPTERS
+
+    if format_name == CHAPTERS and len(library.videos) != 1:
+        raise UsageError(
+            f"A file of chapters is about one video, and {len(library.videos):,} were found.",
+            "Name one video, or give --write-chapters for a file beside each.",
+        )
 
 
 def _add(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

@@ -49,7 +49,8 @@ def read_jsonl(path: Path) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8", newline="\n") as stream:
             for number, line in enumerate(stream, start=1):  # noqa: B007 - it stands in the message
-                yield _row(line)
+                if line.strip():
+                    yield _row(line)
     except UnicodeDecodeError as error:
         raise RowError(f"it is not UTF-8 ({error})") from error
     except (ValueError, RecursionError) as error:
