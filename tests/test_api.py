@@ -6,7 +6,9 @@ import pytest
 
 import vidclf_cli
 from tests.media.odd_videos import encode
+from vidclf_cli.cache import Cache
 from vidclf_cli.errors import Code, UsageError
+from vidclf_cli.local_spaces import local_spaces
 from vidclf_cli.records import Status
 
 
@@ -48,6 +50,16 @@ def test_embed_returns_results_without_predictions(video: Path) -> None:
     (result,) = vidclf_cli.embed([video])
     assert result.status is Status.OK
     assert result.prediction is None
+
+
+def test_embed_fills_the_spaces_that_are_named_and_no_others(video: Path, tmp_path: Path) -> None:
+    vidclf_cli.embed(video, embeddings="local/audio", cache_dir=tmp_path / "cache")
+    with Cache(tmp_path / "cache") as cache:
+        (file,) = (tmp_path / "cache" / "videos").rglob("*.h5")
+        stored = cache.videos.read(file.stem, list(local_spaces().values()))
+    assert stored.vectors.keys() | stored.absent == {local_spaces()["local/audio"].id}
+    with pytest.raises(UsageError, match="no embedding space 'local/smell'"):
+        vidclf_cli.embed(video, embeddings=["local", "local/smell"])
 
 
 def test_wrong_arguments_raise_and_say_what_to_do(tmp_path: Path) -> None:

@@ -102,6 +102,34 @@ def test_the_card_keeps_what_was_done_to_it_time_after_time(tmp_path: Path) -> N
         assert part in text, part
 
 
+def test_a_card_that_was_written_before_the_tuning_is_shown_with_what_came_later(tmp_path: Path) -> None:
+    classifier = small_classifier(tmp_path)
+    classifier.path.with_suffix(".md").write_text("# The card of the training\n")
+    assert describe_classifier(classifier.path) == "# The card of the training\n"
+    tuning = tuned(classifier, known_rows(600, 1), 0.9)
+    save_with_card(classifier, tuned_card(classifier.card, tuning, "a.h5"), classifier.path)
+    text = describe_classifier(classifier.path)
+    assert text.startswith("# The card of the training\n")
+    assert "## tuned" in text
+    assert "- 0.9: cat 0." in text
+
+
+def test_an_evaluation_at_a_precision_uses_its_thresholds(tmp_path: Path) -> None:
+    classifier = small_classifier(tmp_path)
+    tuning = tuned(classifier, known_rows(1200, 1), 0.95)
+    after = save_with_card(classifier, tuned_card(classifier.card, tuning, "a.h5"), tmp_path / "tuned.onnx")
+    own, lower = (
+        evaluate_dataset(after, known_rows(1200, 2), target_precision=target).metrics.answered
+        for target in (0.95, 0.7)
+    )
+    assert own == evaluate_dataset(after, known_rows(1200, 2)).metrics.answered
+    assert lower.coverage > own.coverage
+    with pytest.raises(UsageError, match="holds no thresholds by precision"):
+        vidclf_cli.evaluate(classifier.path, packed(tmp_path), target_precision=0.9)
+    with pytest.raises(UsageError, match="Give one"):
+        vidclf_cli.evaluate(after.path, packed(tmp_path), target_precision=0.9, min_confidence=0.5)
+
+
 def test_rows_that_others_resemble_do_not_make_a_threshold(tmp_path: Path) -> None:
     classifier = small_classifier(tmp_path)
     assert tuned(classifier, known_rows(600, 1), 0.9).never_given == ("car",)

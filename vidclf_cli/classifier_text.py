@@ -20,9 +20,12 @@ def describe_classifier(model: str | Path) -> str:
     classifier = load_classifier(model)
     beside = classifier.path.with_suffix(".md")
     try:
-        return beside.read_text(encoding="utf-8")
+        text = beside.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return _describe(classifier)
+    # What was written beside it tells of the thresholds that it had then.
+    later = [*_tuned(classifier.card)]
+    return "\n".join([text.rstrip("\n"), *later, *_precision(classifier.card), ""]) if later else text
 
 
 def _describe(classifier: Classifier) -> str:

@@ -232,6 +232,14 @@ def test_a_package_that_is_found_twice_counts_once(install: Install, monkeypatch
     assert find_space("my/means@1/visual") is not None
 
 
+def test_the_package_of_the_documentation_works(install: Install) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "embedders.md").read_text(encoding="utf-8")
+    install(text.partition("```python\n")[2].partition("```")[0])
+    (found,) = foreign_embedders([space.id for space in find_spaces(["my/colours"])], EmbedderOptions())
+    ((space, embedding),) = found.embed([SAMPLE])[0].items()
+    assert (space, embedding.vector.tolist()) == ("my/colours@1/visual", [1, 1, 1])
+
+
 def test_doctor_lists_what_works_and_what_does_not(install: Install, tmp_path: Path) -> None:
     install(good())
     install("raise RuntimeError('boom')", provider="broken", package="broken-embedder", place="broken")
