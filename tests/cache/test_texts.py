@@ -1,6 +1,7 @@
 import sqlite3
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_more_texts_than_one_query_takes(tmp_path: Path) -> None:
     assert CachedTextEmbedder(again, store).embed(texts)[:, 0].tolist() == list(range(1, 1200))
     assert again.asked == []
     store.close()
+
+
+def test_runs_that_make_the_store_at_the_same_moment_wait_for_each_other(tmp_path: Path) -> None:
+    def make(number: int, barrier: threading.Barrier) -> None:
+        barrier.wait()
+        TextStore(tmp_path / f"{number}.sqlite").close()
+
+    for number in range(40):
+        barrier = threading.Barrier(3)
+        with ThreadPoolExecutor(3) as pool:
+            for done in [pool.submit(make, number, barrier) for _ in range(3)]:
+                done.result()
 
 
 def test_two_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from vidclf_cli.errors import CacheError
 
 _log = logging.getLogger(__name__)
 BUSY_SECONDS = 30.0
+_PAUSE_SECONDS = 0.01
 SCHEMA = 1
 
 
@@ -90,9 +92,7 @@ def _renew(path: Path, schema: str, error: sqlite3.DatabaseError) -> sqlite3.Con
 def _open(path: Path, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        # WAL lets readers go on beside a writer; where shared memory is missing (network drives)
-        # SQLite answers with another mode, and works too.
-        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         check_schema(connection, path)
         connection.executescript(f"{schema} PRAGMA user_version = {SCHEMA};")
@@ -100,6 +100,23 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers go on beside a writer.
+
+    Where shared memory is missing (network drives) SQLite answers with another mode, and works too. Of two
+    runs that open a new file at once it refuses one, without waiting as it does everywhere else.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:
