@@ -7,15 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from tests.classifier_files import CONCEPTS
 from tests.cli.conftest import Run, read_rows
 from tests.media.odd_videos import encode
 from tests.synthetic import LABELS, known_rows, small_classifier
+from vidclf_cli.classifier_file import save_with_card
+from vidclf_cli.cli.app import vidclf as vidclf_command
 from vidclf_cli.dataset import write_dataset
+from vidclf_cli.errors import UsageError
+from vidclf_cli.scored_rows import score_dataset
+from vidclf_cli.tuning import tune_rows, tuned_card
 
 _WITHOUT_TORCH = """
 import sys
@@ -83,14 +90,25 @@ def test_videos_are_tuned_on_and_the_result_classifies_with_the_reason_of_what_i
         "classify", "clips", "-m", "tuned.onnx", "--target-precision", "0.5", "--out", "half.csv"
     )
     assert "right in 0.5 of the cases" in at_half.stderr
-    for arguments, says in (
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
         (("-m", "tuned.onnx", "--target-precision", "0.5", "--min-confidence", "0.4"), "Give one"),
         (("--labels", "a,b", "--target-precision", "0.5"), "Labels given as words"),
         (("--target-precision", "0.5"), "vidclf tune"),
         (("-m", "tuned.onnx", "--target-precision", "0.995"), "not for 0.995"),
         (("-m", "tuned.onnx", "--target-precision", "nan"), "no number"),
-    ):
-        refused = vidclf("classify", "clips", *arguments)
-        assert refused.returncode == 2, refused.stderr
-        assert says in refused.stderr
-        assert "Traceback" not in refused.stderr
+    ],
+)
+def test_a_precision_that_cannot_be_had_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
+) -> None:
+    classifier = small_classifier(tmp_path)
+    tuning = tune_rows(classifier, score_dataset(classifier, known_rows(600, 1)), 0.9)
+    save_with_card(classifier, tuned_card(classifier.card, tuning, "a.h5"), tmp_path / "tuned.onnx")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(vidclf_command, ["classify", ".", *arguments], standalone_mode=False)
+    assert isinstance(done.exception, UsageError | click.UsageError), done.exception
+    assert says in str(done.exception)

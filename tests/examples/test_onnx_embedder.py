@@ -140,8 +140,6 @@ def test_doctor_lists_the_space_or_what_is_wrong_with_the_settings(home: Path, i
     broken = run(home, installed, "doctor")
     assert broken.returncode == 1
     assert "there is no key 'colour'" in broken.stdout
-    local_only = run(home, installed, "classify", "clips", "-q", "-o", "rows.csv")
-    assert local_only.returncode == 0, local_only.stderr
 
 
 def test_a_network_that_is_not_what_the_settings_say_ends_the_run_in_one_line(
