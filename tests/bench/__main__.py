@@ -30,7 +30,8 @@ def main() -> int:
             )
             return 2
         bench = measure.Bench(work.resolve(), measure.QUICK if options.quick else measure.Plan(), cores)
-        _make_clips(bench)
+        if not options.only or measure.needs_clips(options.only):
+            _make_clips(bench)
         rows = _measure(bench, options.only)
         commands = {kind.name: kind.printed for kind in measure.kinds()}
         report = _report(described, bench, commands, rows)

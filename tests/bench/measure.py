@@ -100,6 +100,11 @@ def parts() -> dict[str, Callable[[Bench], Iterator[Row]]]:
     }
 
 
+def needs_clips(names: Sequence[str]) -> bool:
+    """Tell whether any of these parts reads videos."""
+    return not {"help", "training"}.issuperset(names)
+
+
 def help_rows(_bench: Bench) -> Iterator[Row]:
     """Measure how fast the command answers."""
     note = "median of 10, whole process"
