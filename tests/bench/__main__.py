@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,10 +31,10 @@ def main() -> int:
             )
             return 2
         bench = measure.Bench(work.resolve(), measure.QUICK if options.quick else measure.Plan(), cores)
-        if not options.only or measure.needs_clips(options.only):
-            _make_clips(bench)
+        kinds = measure.kinds() if not options.only or measure.needs_clips(options.only) else []
+        _make_clips(bench, kinds)
         rows = _measure(bench, options.only)
-        commands = {kind.name: kind.printed for kind in measure.kinds()}
+        commands = {kind.name: kind.printed for kind in kinds}
         report = _report(described, bench, commands, rows)
     print(report)
     if options.json:
@@ -62,8 +63,8 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _make_clips(bench: measure.Bench) -> None:
-    for kind in measure.kinds():
+def _make_clips(bench: measure.Bench, kinds: Sequence[clips.Kind]) -> None:
+    for kind in kinds:
         _tell(f"clip {kind.name}")
         clips.make_clip(kind, bench.work)
 
@@ -93,8 +94,9 @@ def _report(
     lines = [f"{name:16} {value}" for name, value in described.items()]
     if bench.plan == measure.QUICK:
         lines.append("QUICK RUN: too few videos for figures to quote")
-    lines += ["", "Clips (each copy ends in a `free` box of its own, so that no two have one fingerprint;"]
-    lines += ["freshly written, so read from the page cache):", ""]
+    if commands:
+        lines += ["", "Clips (each copy ends in a `free` box of its own, so that no two have one"]
+        lines += ["fingerprint; freshly written, so read from the page cache):", ""]
     for name, text in commands.items():
         size = (bench.work / f"{name}.mp4").stat().st_size
         times = clips.keyframe_times(bench.work / f"{name}.mp4")
